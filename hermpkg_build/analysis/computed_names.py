@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hermpkg_build.core.module_names import parent_of
-from hermpkg_build.core.syntax_trees import parse_expression
+from hermpkg_build.core.parsed_texts import parse_expression
 
 _FIELD = re.compile(r"\{[^{}]*\}")
 """A field that str.format replaces."""

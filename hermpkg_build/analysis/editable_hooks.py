@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.module_names import is_module_name
-from hermpkg_build.core.syntax_trees import literal_value, parse_module
+from hermpkg_build.core.parsed_texts import literal_value
+from hermpkg_build.core.syntax_trees import parse_module
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
 
 VERSION = 6
 """The version of torch.package's format that hermpkg writes."""
@@ -59,16 +58,6 @@ def resource_record_name(package: str, resource: str) -> str:
     if not resource or "/" in resource or os.sep in resource:
         raise ValueError(f"{resource!r} must be only a file name: the folders are those of the package")
     return f"{package.replace('.', '/')}/{resource}" if package else resource
-
-
-def free_record(package: str, resource: str, taken: Collection[str]) -> str:
-    """Return the record of a new resource. Raises ValueError for one that is malformed, or is `taken`."""
-    record = resource_record_name(package, resource)
-    if problem := problem_with_name(record):
-        raise ValueError(f"{record!r} cannot be the name of a record: {problem}")
-    if record in taken:
-        raise ValueError(f"{resource!r} of {package!r} is saved already")
-    return record
 
 
 def storage_record_name(key: int) -> str:

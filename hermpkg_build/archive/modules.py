@@ -1,4 +1,4 @@
-"""Tells which modules a set of records holds, and which of the other records are their data files."""
+"""Tells which modules a set of records holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from functools import cached_property
 
 from hermpkg_build.core.module_names import (
     ModuleName,
-    folder_of_module,
     is_module_name,
     module_of_record,
     package_of_init,
@@ -67,27 +66,6 @@ class PackedModules:
     def above_sources(self) -> Collection[str]:
         """The packages that some module with a source lies in, however deep."""
         return {parent for name in self.sources for parent in parents_of(name)}
-
-    def data_files(self, modules: Iterable[str], files: Iterable[str]) -> Iterator[str]:
-        """Return those of the records `files`, none of which is a module's source, that belong to `modules`.
-
-        A file belongs to the modules of its folder, or of the nearest folder above it that has modules. In a
-        namespace package that only has modules further below it belongs to all of these.
-        """
-        direct = {folder_of_module(name, self.is_package(name)) for name in self.sources}
-        inhabited = direct | {folder_of_module(name, True) for name in self.above_sources}
-        wanted: set[str] = set()
-        for module in modules:
-            folders = [folder_of_module(module, self.is_package(module))]
-            folders += [folder_of_module(parent, True) for parent in parents_of(module)]
-            wanted.update([folders[0], *(folder for folder in folders if folder not in direct)])
-        wanted.discard("")
-        for file in files:
-            folder = file.rpartition("/")[0]
-            while folder and folder not in inhabited:
-                folder = folder.rpartition("/")[0]
-            if folder in wanted:
-                yield file
 
     @cached_property
     def _children(self) -> Mapping[str, set[str]]:

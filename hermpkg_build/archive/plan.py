@@ -6,14 +6,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.layout import (
     LONGEST_NAME,
     problem_with_name,
     storage_number,
-    storage_record_name,
 )
 from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.archive.slices import crc32_of
@@ -67,7 +65,7 @@ EARLIER_LAYOUTS = (Layout(storages_first=False, paged_from=math.inf),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
+class Placed:
     """A record with the values of its two headers."""
 
     name: bytes
@@ -78,6 +76,7 @@ class _Placed:
 
     @property
     def is_big(self) -> bool:
+        """Whether its size needs ZIP64."""
         return self.size >= z.MAX_32
 
     @property
@@ -101,27 +100,6 @@ def plan_archive(root: str, records: Sequence[Record], layout: Layout = LAYOUT) 
     return _pieces(named, layout)
 
 
-@final
-class StoragePlaces:
-    """Tells where the storages of an archive lie, which is known before all else, as they are its start."""
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        self._count = 0
-        self._end = 0
-
-    def place(self, size: int) -> int:
-        """Return the offset of the next storage, which has `size` bytes."""
-        # A root that cannot be one is told when the archive is written.
-        name = f"{self._root}/{storage_record_name(self._count)}".encode(errors="surrogatepass")
-        alignment = LAYOUT.alignment_of(size)
-        placed = _Placed(name=name, size=size, crc32=0, offset=self._end, alignment=alignment)
-        offset = self._end + len(_local_header(placed))
-        self._count += 1
-        self._end = offset + size
-        return offset
-
-
 def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[Content]:
     directory = bytearray()
     offset = 0
@@ -134,8 +112,8 @@ def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[C
         if alignment == ALIGNMENT and size < z.MAX_32 and offset < z.MAX_32:
             header, entry = _usual_headers(name, size, crc32, offset)
         else:
-            placed = _Placed(name=name, size=size, crc32=crc32, offset=offset, alignment=alignment)
-            header, entry = _local_header(placed), _directory_entry(placed)
+            placed = Placed(name=name, size=size, crc32=crc32, offset=offset, alignment=alignment)
+            header, entry = local_header(placed), _directory_entry(placed)
         if isinstance(content, bytes) and size <= _JOINED:
             yield header + content
         else:
@@ -192,7 +170,8 @@ def _usual_headers(name: bytes, size: int, crc32: int, offset: int) -> tuple[byt
     return header + name + extra, entry + name
 
 
-def _local_header(record: _Placed) -> bytes:
+def local_header(record: Placed) -> bytes:
+    """Return the header that a record has before its payload, with the padding."""
     extra = b""
     if record.is_big:
         extra = z.EXTRA.pack(z.ZIP64_EXTRA, 16) + record.size.to_bytes(8, "little") * 2
@@ -216,7 +195,7 @@ def _padding(count: int, alignment: int) -> bytes:
 _PADDINGS = tuple(_padding(count, ALIGNMENT) for count in range(ALIGNMENT))
 
 
-def _directory_entry(record: _Placed) -> bytes:
+def _directory_entry(record: Placed) -> bytes:
     # The ZIP64 field has, in this order, only the values that do not fit into the fixed part [4.5.3].
     large = [record.size, record.size] if record.is_big else []
     if record.offset >= z.MAX_32:

@@ -7,8 +7,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from hermpkg_build.core.digest import Checksum
 from hermpkg_build.disk.all_cores import Job, on_all_cores
-from hermpkg_build.disk.crc32 import Checksum
 from hermpkg_build.errors import ArchiveError
 
 _MOST_TOGETHER = 256

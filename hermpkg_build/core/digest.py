@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json, dumps
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
+Checksum: TypeAlias = Callable[[Bytes, int], int]
+"""What computes the CRC-32 of some bytes behind others, of which it is given."""
 
 _TEXT = "[0-9a-f]{64}/(?:0|[1-9][0-9]{0,18})"
 _PARSED = re.compile(_TEXT)

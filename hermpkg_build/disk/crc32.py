@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hermpkg_build.core.digest import Bytes
-
-Checksum: TypeAlias = Callable[["Bytes", int], int]
-"""What computes the CRC-32 of some bytes behind others, of which it is given."""
+    from hermpkg_build.core.digest import Bytes, Checksum
 
 _LARGE = 64 << 10
 """Below this many bytes it does not matter who computes, and nothing is imported for it."""

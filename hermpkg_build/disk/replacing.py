@@ -22,7 +22,7 @@ from hermpkg_build.disk.files import write_all
 ASIDE = ".hermpkg-"
 """How the names of unfinished files and folders begin."""
 
-_HELD = f"{ASIDE}held-"
+HELD = f"{ASIDE}held-"
 """How the names of folders begin that are locked by the process that fills them, where the system can."""
 
 NO_LOCK = -1
@@ -166,27 +166,13 @@ def new_folder(place: str) -> Iterator[str]:
     At the end it is removed with all it holds, unless it was renamed. What a process leaves that is killed,
     `remove_abandoned` finds at once. Raises OSError where it cannot be made.
     """
-    folder = aside_path(place, prefix=_HELD)
+    folder = aside_path(place, prefix=HELD)
     os.mkdir(folder, 0o700)
-    with _locked(folder):
+    with locked(folder):
         try:
             yield folder
         finally:
             _remove_folder(folder)
-
-
-def held_since(place: str) -> list[float]:
-    """Return when the folders of `new_folder` in `place` were made that processes still hold (Unix time)."""
-    times = []
-    with suppress(OSError), os.scandir(place) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                if entry.name.startswith(_HELD) and entry.is_dir(follow_symlinks=False):
-                    made = entry.stat(follow_symlinks=False).st_mtime
-                    with _locked(entry.path) as nobody_holds_it:
-                        if not nobody_holds_it:
-                            times.append(made)
-    return times
 
 
 def aside_path(folder: str, *, prefix: str = ASIDE) -> str:
@@ -195,7 +181,7 @@ def aside_path(folder: str, *, prefix: str = ASIDE) -> str:
 
 
 @contextmanager
-def _locked(folder: str) -> Iterator[bool]:
+def locked(folder: str) -> Iterator[bool]:
     """Lock a folder, for as long as this process lives at most; gives whether that was possible."""
     descriptor = _open_folder(folder)
     try:
@@ -246,8 +232,8 @@ def remove_abandoned(folder: str, *, age_s: float, prefix: str = "") -> None:
                         os.unlink(entry.path)
                 elif age > age_s:
                     _remove_folder(entry.path)
-                elif entry.name.startswith(_HELD) and age > _MADE_S:
-                    with _locked(entry.path) as nobody_holds_it:
+                elif entry.name.startswith(HELD) and age > _MADE_S:
+                    with locked(entry.path) as nobody_holds_it:
                         if nobody_holds_it:
                             _remove_folder(entry.path)
 
@@ -257,20 +243,13 @@ def discard_folder(path: str) -> bool:
 
     It is gone at once: what a process leaves of it that is killed, `remove_abandoned` finds.
     """
-    with suppress(OSError), _locked(path) as nobody_holds_it:
+    with suppress(OSError), locked(path) as nobody_holds_it:
         if nobody_holds_it:
-            doomed = aside_path(os.path.dirname(path), prefix=_HELD)
+            doomed = aside_path(os.path.dirname(path), prefix=HELD)
             os.rename(path, doomed)
             _remove_folder(doomed)
             return True
     return not os.path.lexists(path)
-
-
-def is_held(path: str) -> bool:
-    """Whether a process has a lock on a folder, so that `discard_folder` would leave it."""
-    with suppress(OSError), _locked(path) as nobody_holds_it:
-        return not nobody_holds_it
-    return False
 
 
 def hold_folder(path: str) -> int | None:

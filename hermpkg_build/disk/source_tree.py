@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import changed_while_read, hash_file, read_file
 from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, is_settled, signature_of
+from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file, read_file
 
 _NOTHING: Mapping[str, bool] = {}
 _NO_FOLDER = Digest.of(listing_bytes(None))

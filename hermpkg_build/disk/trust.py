@@ -14,8 +14,6 @@ import stat
 import sys
 from collections.abc import Mapping
 
-from hermpkg_build.errors import WorkspaceError
-
 VARIABLE = "HERMPKG_TRUST"
 POLICY_SUFFIX = ".toml"
 """How names of policies end; all others are folders."""
@@ -110,22 +108,6 @@ def is_private(status: os.stat_result) -> bool:
     if sys.platform == "win32":
         return True
     return status.st_uid in (0, os.geteuid()) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-
-
-def check_no_link(root: str, path: str) -> None:
-    """Raise WorkspaceError where a folder for outputs, relative to the workspace `root`, leads elsewhere.
-
-    A link there can have come with a checkout, and lead to any folder of the user's.
-    """
-    here = root
-    for name in path.split("/"):
-        here = os.path.join(here, name)
-        if os.path.islink(here) and not is_trusted(root):
-            raise WorkspaceError(
-                "outputs do not go through a symbolic link",
-                facts=[("link", here), ("leads to", os.path.realpath(here))],
-                next_step=f"remove the link, or where it is yours trust the workspace: {VARIABLE}={root}",
-            )
 
 
 def _is_unmapped(status: os.stat_result) -> bool:

@@ -12,9 +12,10 @@ from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import from_json, to_json
-from hermpkg_build.disk.files import hash_file, open_regular, read_limited
+from hermpkg_build.disk.files import open_regular, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.errors import ActionError
 

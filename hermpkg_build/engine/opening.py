@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.disk.output_folders import check_no_link
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.disk.trust import check_no_link
 from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import Build, ModelExecutor, TargetContext
 from hermpkg_build.engine.durations import note_durations

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.disk.files import read_file
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import is_settled
+from hermpkg_build.disk.unchanged_files import read_file
 from hermpkg_build.engine.snapshot_check import present_signature, root_of
 from hermpkg_build.engine.text_uses import TextTable, load_table
 from hermpkg_build.errors import HermpkgError

@@ -6,8 +6,8 @@ import os
 import stat
 from contextlib import suppress
 
-from hermpkg_build.disk.files import hash_file
 from hermpkg_build.disk.replacing import aside_path
+from hermpkg_build.disk.unchanged_files import hash_file
 
 _LEAST_BYTES = 64 << 10
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hermpkg_build.archive.layout import free_record
 from hermpkg_build.archive.records import FileSlice
+from hermpkg_build.archive.resource_records import free_record
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.manifest import RecordKind
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.exporter.storages import Storages
 from hermpkg_build.runtime.mangling import demangle
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.archive.plan import StoragePlaces
 from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.archive.storage_places import StoragePlaces
 from hermpkg_build.assembly.model_records import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest

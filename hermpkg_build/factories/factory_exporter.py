@@ -7,8 +7,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hermpkg_build.archive.layout import free_record
 from hermpkg_build.archive.records import Content, FileSlice
+from hermpkg_build.archive.resource_records import free_record
 from hermpkg_build.archive.slices import read_slice
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind

@@ -24,7 +24,7 @@ from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import is_within, module_of_record, top_of
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison
 from hermpkg_build.generate.main_module import MAIN, MainModule

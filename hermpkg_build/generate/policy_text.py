@@ -6,9 +6,9 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.parsed_texts import literal_value, parse_expression
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
-from hermpkg_build.core.syntax_trees import literal_value, parse_expression
 
 
 def rules_from(policy: str | Sequence[PolicyRule] | None) -> list[PolicyRule]:

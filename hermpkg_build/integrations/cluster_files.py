@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 from hermpkg_build.integrations.extras import missing_extra
 from hermpkg_build.integrations.node_files import PIECE, ArtifactIdentity, kept_file, pieces_of, release

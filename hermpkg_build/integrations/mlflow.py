@@ -326,7 +326,7 @@ def _checked(file: str | os.PathLike[str]) -> str:
 
 
 def _sha256(path: str) -> str:
-    from hermpkg_build.disk.files import hash_file
+    from hermpkg_build.disk.unchanged_files import hash_file
 
     return hash_file(path)[0].hash
 

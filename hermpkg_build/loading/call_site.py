@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hermpkg_build.core.syntax_trees import literal_value
+from hermpkg_build.core.parsed_texts import literal_value
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.prelude import Frame

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.disk.consent import Answer, answer_of
-from hermpkg_build.disk.files import hash_file
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, is_within
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.errors import CommandLineError, Location, WorkspaceError
 from hermpkg_build.loading.workspace import Workspace, line_of_setting
 from hermpkg_build.remote.addresses import without_secrets

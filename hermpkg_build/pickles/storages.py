@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.digest import Checksum, Digest
 from hermpkg_build.disk.all_cores import Job, on_all_cores
-from hermpkg_build.disk.crc32 import Checksum, crc32_of_both
+from hermpkg_build.disk.crc32 import crc32_of_both
 from hermpkg_build.disk.descriptors import WRITE
 from hermpkg_build.disk.files import write_all_at
 from hermpkg_build.errors import LocalEnvironmentError

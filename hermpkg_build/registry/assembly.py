@@ -17,7 +17,7 @@ from hermpkg_build.archive.writer import replacement_of
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
-from hermpkg_build.disk.files import write_all
+from hermpkg_build.disk.files import write_all, write_all_at
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.registry.partial_file import PartialFile
 from hermpkg_build.registry.recipe import Recipe, Step
@@ -159,7 +159,7 @@ class Assembly:
                 source = self._starts[first] + piece.offset
                 for at in range(0, piece.size, _PIECE):
                     data = os.pread(target, min(_PIECE, piece.size - at), source + at)
-                    _write_at(target, data, self._starts[index] + at)
+                    write_all_at(target, data, self._starts[index] + at)
                 done.pieces([index])
 
 
@@ -209,7 +209,7 @@ class _IncomingPart(Closing):
         self.received += len(piece)
         if self.received <= self.digest.size:
             try:
-                _write_at(self._descriptor, piece, start)
+                write_all_at(self._descriptor, piece, start)
             except OSError as error:
                 raise _NotWrittenError(error) from error
             self._hash.update(piece)
@@ -225,11 +225,3 @@ class _IncomingPart(Closing):
 
     def close(self) -> None:
         """Do nothing: the file is closed by whoever opened it."""
-
-
-def _write_at(descriptor: int, data: Bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        count = os.pwrite(descriptor, view, offset)
-        offset += count
-        view = view[count:]

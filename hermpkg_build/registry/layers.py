@@ -12,8 +12,8 @@ from hermpkg_build.archive.archive_file import ArchiveFile
 from hermpkg_build.archive.records import Content, FileSlice, size_of
 from hermpkg_build.archive.slices import slice_chunks
 from hermpkg_build.core.digest import Bytes, Digest
-from hermpkg_build.disk.files import changed_while_read, hash_file
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.registry.file_parts import OWN, FilePart, Kind, file_parts, grouped
 from hermpkg_build.registry.manifest import FILE_PATH, MOST_LAYERS, Descriptor

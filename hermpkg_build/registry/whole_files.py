@@ -11,7 +11,7 @@ from hermpkg_build.archive.archive_file import ArchiveFile
 from hermpkg_build.archive.central_directory import read_central_directory
 from hermpkg_build.archive.writer import write_pieces
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import changed_while_read, hash_file
+from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file
 from hermpkg_build.errors import ArchiveError, CommandLineError, HermpkgError, LocalEnvironmentError
 from hermpkg_build.registry.progress import Progress
 from hermpkg_build.remote.addresses import without_secrets

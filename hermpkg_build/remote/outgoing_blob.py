@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import read_chunks
+from hermpkg_build.disk.unchanged_files import read_chunks
 from hermpkg_build.errors import ActionError
 from hermpkg_build.remote.compression import compressed, compresses
 from hermpkg_build.remote.transport import Blob

@@ -22,18 +22,15 @@ from hermpkg_build.scanning.file_kinds import (
     FileKind,
     UnpackError,
     decompressed,
-    from_base64,
     is_pickle_name,
-    is_zero,
     kind_of,
-    numpy_objects,
-    tar_members,
 )
 from hermpkg_build.scanning.findings import Finding, Findings, Kind, Level, worst_first
 from hermpkg_build.scanning.judging import judged
 from hermpkg_build.scanning.known_names import OPERATORS, Capability
 from hermpkg_build.scanning.pickle_calls import PickleContents, contents_of_pickle
 from hermpkg_build.scanning.surroundings import Surroundings
+from hermpkg_build.scanning.wrapped_files import from_base64, is_zero, numpy_objects, tar_members
 from hermpkg_build.scanning.zip_members import ZipContents, ZipMember, zip_contents
 
 MOST_FINDINGS = 20_000

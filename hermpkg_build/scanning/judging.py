@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
-from hermpkg_build.scanning.known_names import Capability, capability_within, reaches_others
+from hermpkg_build.scanning.indirect_names import reaches_others
+from hermpkg_build.scanning.known_names import Capability, capability_within
 from hermpkg_build.scanning.pickle_calls import COMPUTED, FORGED_TYPE, Deed, PickleUse, Place
 from hermpkg_build.scanning.surroundings import Surroundings, origins_of
 

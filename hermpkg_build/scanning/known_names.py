@@ -6,7 +6,7 @@ That something is in no table says nothing of it: pickles are judged by `harmles
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 OPERATORS = ("torch", "ops", "aten")
@@ -195,15 +195,7 @@ _BENIGN = """
     joblib.numpy_pickle_utils copyreg.pickle
 """
 
-_BY_INDIRECTION = """
-    builtins.getattr builtins.setattr builtins.delattr builtins.map builtins.filter builtins.apply
-    builtins.input builtins.reduce builtins.sorted builtins.min builtins.max builtins.help builtins.dir
-    builtins.__dict__ operator.attrgetter operator.methodcaller operator.call operator.setitem
-    operator.delitem functools.reduce types.MethodType importlib sys os posix nt string.Formatter
-    pkgutil shutil threading unittest.mock idlelib lib2to3 test _winapi asyncio inspect.getmodule
-    inspect.getattr_static copyreg.constructor
-"""
-_TWINS = {
+TWINS = {
     "posix": "os",
     "nt": "os",
     "_operator": "operator",
@@ -236,8 +228,8 @@ def capability_of(name: str) -> Capability | None:
     >>> capability_of("os.system"), capability_of("posix.system")
     (<Capability.PROCESSES: 'starts processes'>, <Capability.PROCESSES: 'starts processes'>)
     """
-    top, dot, rest = ".".join(name.split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS]).partition(".")
-    name = _TWINS.get(top, top) + dot + rest
+    top, dot, rest = ".".join(name.split(".", MOST_SEGMENTS)[:MOST_SEGMENTS]).partition(".")
+    name = TWINS.get(top, top) + dot + rest
     table = _table()
     if top in _WITH_CONSTANTS and rest.isupper():
         return None
@@ -248,7 +240,7 @@ def capability_of(name: str) -> Capability | None:
     return None
 
 
-_MOST_SEGMENTS = 12
+MOST_SEGMENTS = 12
 """No known name has so many."""
 
 _LONGEST_CHAIN = 200
@@ -288,19 +280,3 @@ MACHINE_MODULES = frozenset(
     ]
 )
 """Modules of which nearly every function reaches beyond the program, so that whoever gets one can do much."""
-
-
-@cache
-def _indirect() -> frozenset[str]:
-    return frozenset(_BY_INDIRECTION.split())
-
-
-def reaches_others(module: str, name: str) -> bool:
-    """Whether what a pickle names can call, get or change other functions and modules by their names."""
-    name = ".".join(f"{_TWINS.get(module, module)}.{name}".split(".", _MOST_SEGMENTS)[:_MOST_SEGMENTS])
-    return name in _indirect() or any(parent in _indirect() for parent in _parents(name))
-
-
-def _parents(name: str) -> Iterator[str]:
-    while name := name.rpartition(".")[0]:
-        yield name

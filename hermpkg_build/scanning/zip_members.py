@@ -20,7 +20,7 @@ from hermpkg_build.archive.central_directory import decode_name, read_central_di
 from hermpkg_build.archive.members import Member
 from hermpkg_build.core.digest import Bytes
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.scanning.file_kinds import is_zero
+from hermpkg_build.scanning.wrapped_files import is_zero
 
 LARGEST_INFLATED = 256 << 20
 """A member that unpacks to more bytes is unpacked into a file, or not read."""

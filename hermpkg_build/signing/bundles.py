@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
-from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.signing.failures import SignatureError
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -40,29 +39,6 @@ class Bundle:
     material: Material
     hint: str = ""
     certificates: tuple[bytes, ...] = ()
-
-
-def pre_authentication(payload: bytes) -> bytes:
-    """Return the bytes that are signed for a payload (PAE, https://github.com/secure-systems-lab/dsse)."""
-    return b"DSSEv1 %d %s %d %s" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
-
-
-def bundle_bytes(
-    payload: bytes, signature: bytes, *, hint: str = "", certificates: Sequence[bytes] = ()
-) -> bytes:
-    """Write a bundle: canonical, so that equal signatures are equal files."""
-    material: dict[str, Json] = {"tlogEntries": []}
-    if certificates:
-        chain = [{"rawBytes": _encoded(each)} for each in certificates]
-        material["x509CertificateChain"] = {"certificates": chain}
-    else:
-        material["publicKey"] = {"hint": hint}
-    envelope: dict[str, Json] = {
-        "payload": _encoded(payload),
-        "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": "", "sig": _encoded(signature)}],
-    }
-    return dumps({"mediaType": MEDIA_TYPE, "verificationMaterial": material, "dsseEnvelope": envelope})
 
 
 def read_bundle(data: bytes) -> Bundle:
@@ -178,10 +154,6 @@ def _decoded(value: Mapping[str, Any], name: str) -> bytes:
         return base64.b64decode(_field(value, name, str), validate=True)
     except (binascii.Error, ValueError):
         raise _malformed(f"its {name} is not base64") from None
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
 
 
 def _malformed(reason: str) -> SignatureError:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hermpkg_build.core.closing import Closing
-from hermpkg_build.disk.descriptors import READ_UNLESS_LINK, read_at
+from hermpkg_build.disk.descriptors import read_at
 from hermpkg_build.signing.failures import SignatureError, missing_extra
 
 if TYPE_CHECKING:
@@ -93,41 +92,12 @@ class FileContent(Closing):
         return known
 
 
-class FolderContent(Closing):
-    """All files below a folder: an artifact that was unpacked. Raises SignatureError for links in it."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self.name: str = os.path.basename(os.path.abspath(path))
-        self._files = _in_order(_files_below(path))
-
-    def close(self) -> None:
-        """Do nothing: no file stays open."""
-
-    def files(self) -> Sequence[str]:
-        """See `Content`."""
-        return self._files
-
-    def size(self, file: str) -> int:
-        """See `Content`."""
-        with self._open(file) as content:
-            return content.size(WHOLE)
-
-    def hash(self, file: str, method: str, start: int, end: int) -> str:
-        """See `Content`. Raises SignatureError for what became a link, OSError for what is gone."""
-        with self._open(file) as content:
-            return content.hash(WHOLE, method, start, end)
-
-    def _open(self, file: str) -> FileContent:
-        return _open_file(os.path.join(self._path, file))
-
-
 class RecordsContent(Closing):
     """Files that were read from a folder before, by their names; `read` gives their bytes."""
 
     def __init__(self, name: str, files: Iterable[str], read: Callable[[str], Bytes]) -> None:
         self.name = name
-        self._files = _in_order(files)
+        self._files = in_order(files)
         self._read = read
 
     def close(self) -> None:
@@ -146,59 +116,9 @@ class RecordsContent(Closing):
         return FileContent.of_bytes(file, self._read(file)).hash(WHOLE, method, start, end)
 
 
-def open_content(path: str) -> FileContent | FolderContent:
-    """Open the file or the folder at `path`. Raises SignatureError for a link, and OSError."""
-    if stat.S_ISDIR(os.lstat(path).st_mode):
-        return FolderContent(path)
-    return _open_file(path)
-
-
-def _open_file(path: str) -> FileContent:
-    status = os.lstat(path)
-    if stat.S_ISLNK(status.st_mode):
-        raise _link(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise SignatureError(
-            f"{path!r} is neither a file nor a folder", fault="link", next_step="name a file or a folder"
-        )
-    descriptor = os.open(path, READ_UNLESS_LINK)
-    size = os.fstat(descriptor).st_size
-    return FileContent(
-        os.path.basename(path),
-        size,
-        lambda offset, count: read_at(descriptor, count, offset),
-        close=lambda: os.close(descriptor),
-    )
-
-
-def _in_order(files: Iterable[str]) -> list[str]:
+def in_order(files: Iterable[str]) -> list[str]:
     """Sort the names of files as the specification does."""
     return sorted(files, key=lambda name: PurePosixPath(name).parts)
-
-
-def _files_below(path: str) -> list[str]:
-    found: list[str] = []
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(os.path.join(path, folder)) as entries:
-            for entry in entries:
-                name = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.is_symlink():
-                    raise _link(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(name)
-                else:
-                    found.append(name)
-    return found
-
-
-def _link(path: str) -> SignatureError:
-    return SignatureError(
-        f"{path!r} is a symbolic link: a signature of it would not say which bytes it leads to",
-        fault="link",
-        next_step="name the file that it leads to, or put that file in its place",
-    )
 
 
 def _hash(read_at: Callable[[int, int], Bytes], method: str, start: int, end: int) -> str:

@@ -7,9 +7,7 @@ import glob
 import os
 
 from hermpkg_build.disk.files import read_limited
-from hermpkg_build.disk.replacing import replace_file
-from hermpkg_build.errors import CommandLineError
-from hermpkg_build.signing.bundles import MOST_BYTES, Bundle, read_bundle
+from hermpkg_build.signing.bundles import MOST_BYTES
 from hermpkg_build.signing.failures import SignatureError
 
 SUFFIX = ".sig"
@@ -51,36 +49,3 @@ def read_signature(path: str) -> bytes:
             fault="malformed" if error.errno == errno.EFBIG else "missing",
             facts=[("reason", error.strerror or str(error))],
         ).in_file(path) from None
-
-
-def write_signature(path: str, data: bytes) -> None:
-    """Put a signature in place; one of the same signer that is there gives way.
-
-    Raises CommandLineError where something else is there, which would be lost, and OSError.
-    """
-    before: Bundle | None = None
-    if os.path.lexists(path):
-        try:
-            before = read_bundle(read_signature(path))
-        except SignatureError:
-            before = None
-        if before is None or not _same_signer(before, read_bundle(data)):
-            what = "a file that is no signature" if before is None else "a signature of somebody else"
-            suffix = next((each for each in (SUFFIX, ATTESTATION_SUFFIX) if path.endswith(each)), "")
-            option = "--output" if suffix == ATTESTATION_SUFFIX else "--signature"
-            raise CommandLineError(
-                f"{path!r} is {what}",
-                next_step=f"write this one beside it: {option} {path.removesuffix(suffix)}.NAME{suffix}",
-            )
-    replace_file(path, data)
-
-
-def _same_signer(one: Bundle, other: Bundle) -> bool:
-    if one.material != other.material:
-        return False
-    if one.material == "key":
-        return one.hint == other.hint
-    from hermpkg_build.signing import keys
-
-    names = [keys.names_of(keys.read_der(each.certificates[0])) for each in (one, other)]
-    return names[0] == names[1]

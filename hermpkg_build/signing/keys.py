@@ -1,4 +1,4 @@
-"""Keys and certificates: read from PEM, named by fingerprints, and signing so that bytes are reproducible."""
+"""Public keys and certificates: read from PEM, named by fingerprints, and valid or not."""
 
 from __future__ import annotations
 
@@ -33,33 +33,9 @@ _CURVES: dict[str, Callable[[], HashAlgorithm]] = {
 def read_public_key(data: bytes, name: str) -> ec.EllipticCurvePublicKey:
     """Read a public key in PEM. Raises CommandLineError where it is none that model signing knows."""
     try:
-        return _known(serialization.load_pem_public_key(data), name)
+        return known_curve(serialization.load_pem_public_key(data), name)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable("public key", name, error) from None
-
-
-def read_private_key(data: bytes, name: str, password: str | None) -> ec.EllipticCurvePrivateKey:
-    """Read a private key in PEM. Raises CommandLineError where it is none, or the password is not its own."""
-    secret = password.encode() if password is not None else None
-    try:
-        key = serialization.load_pem_private_key(data, secret)
-    except TypeError as error:
-        encrypted = secret is None
-        raise CommandLineError(
-            f"the private key {name!r} is encrypted"
-            if encrypted
-            else f"the private key {name!r} has no password",
-            facts=[("reason", str(error))],
-            next_step="put its password into HERMPKG_SIGN_PASSWORD"
-            if encrypted
-            else "unset HERMPKG_SIGN_PASSWORD",
-        ) from None
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _unreadable("private key", name, error) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _other_kind(name)
-    _known(key.public_key(), name)
-    return key
+        raise unreadable("public key", name, error) from None
 
 
 def read_certificates(data: bytes, name: str) -> list[Certificate]:
@@ -67,19 +43,13 @@ def read_certificates(data: bytes, name: str) -> list[Certificate]:
     try:
         return x509.load_pem_x509_certificates(data)
     except ValueError as error:
-        raise _unreadable("certificates", name, error) from None
+        raise unreadable("certificates", name, error) from None
 
 
 def fingerprint(key: ec.EllipticCurvePublicKey) -> str:
     """Return the SHA-256 of the key in PEM, by which signatures hint at it, in hexadecimal."""
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(pem).hexdigest()
-
-
-def certified_key(certificate: Certificate) -> str:
-    """Return the fingerprint of the key that a certificate is about, "" for a kind that signs no models."""
-    key = certificate.public_key()
-    return fingerprint(key) if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
 def certificate_fingerprint(certificate: Certificate) -> str:
@@ -90,15 +60,6 @@ def certificate_fingerprint(certificate: Certificate) -> str:
 def der(certificate: Certificate) -> bytes:
     """Return the certificate in DER."""
     return certificate.public_bytes(serialization.Encoding.DER)
-
-
-def sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
-    """Sign with ECDSA: with the same bytes each time (RFC 6979) where the installed OpenSSL can do so."""
-    method = hash_of(key.public_key())
-    try:
-        return key.sign(data, ec.ECDSA(method, deterministic_signing=True))
-    except (UnsupportedAlgorithm, TypeError):
-        return key.sign(data, ec.ECDSA(method))
 
 
 def hash_of(key: ec.EllipticCurvePublicKey) -> HashAlgorithm:
@@ -172,13 +133,15 @@ def _issued(issuer: Certificate, certificate: Certificate) -> bool:
     return True
 
 
-def _known(key: object, name: str) -> ec.EllipticCurvePublicKey:
+def known_curve(key: object, name: str) -> ec.EllipticCurvePublicKey:
+    """Return a key that is of a kind that model signing knows. Raises CommandLineError for all others."""
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in _CURVES:
-        raise _other_kind(name)
+        raise other_kind(name)
     return key
 
 
-def _other_kind(name: str) -> CommandLineError:
+def other_kind(name: str) -> CommandLineError:
+    """Make the error for a key of a kind that is not known here."""
     return CommandLineError(
         f"the key {name!r} is of a kind that model signing does not have",
         facts=[("kinds", "elliptic curves secp256r1 (prime256v1), secp384r1, secp521r1")],
@@ -186,7 +149,8 @@ def _other_kind(name: str) -> CommandLineError:
     )
 
 
-def _unreadable(what: str, name: str, error: Exception) -> CommandLineError:
+def unreadable(what: str, name: str, error: Exception) -> CommandLineError:
+    """Make the error for a file that is no key, or has no certificates."""
     return CommandLineError(
         f"{name!r} is not a {what} in PEM"
         if what != "certificates"

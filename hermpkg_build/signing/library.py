@@ -1,4 +1,4 @@
-"""The library model-signing: the one place that calls it.
+"""The library model-signing, asked to verify, and the configuration that it signs with.
 
 Its public configuration makes signers and verifiers, for files by name. Here they work on statements and on
 bytes that are in memory, for which the objects that the configuration holds are asked directly.
@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from hermpkg_build.signing.signers import AcceptedSigner
 
 try:
-    from model_signing import signing, verifying
+    from model_signing import verifying
 except ImportError as _error:
     raise missing_extra(_error) from None
 
@@ -53,70 +52,11 @@ def payload_verified_by(accepted: AcceptedSigner, bundle: Bundle) -> bytes:
             return _verified(config, path)
 
 
-def sign_with_token(statement: bytes, *, uri: str, modules: Sequence[str]) -> bytes:
-    """Sign with the key that a PKCS #11 URI names, in a token, and return the bundle.
+def signing_configuration() -> Any:
+    """Return a new configuration to sign with, of whose log nothing goes to standard error, either."""
+    from model_signing import signing
 
-    Raises LocalEnvironmentError where the token does not sign.
-    """
-
-    def configure(config: Any) -> None:
-        config.use_pkcs11_signer(pkcs11_uri=uri, module_paths=list(modules))
-
-    return _signed(statement, configure, "the token")
-
-
-def sign_at_sigstore(
-    statement: bytes, *, identity_token: str, ambient: bool, staging: bool, trust_config: str
-) -> bytes:
-    """Sign as the identity that a token or the machine's own credentials show, and return the bundle.
-
-    Raises LocalEnvironmentError where Sigstore is out of reach or does not accept the identity.
-    """
-    from pathlib import Path
-
-    def configure(config: Any) -> None:
-        config.use_sigstore_signer(
-            use_ambient_credentials=ambient,
-            use_staging=staging,
-            identity_token=identity_token or None,
-            trust_config=Path(trust_config) if trust_config else None,
-        )
-
-    return _signed(statement, configure, "Sigstore")
-
-
-def _signed(statement: bytes, configure: Callable[[Any], None], who: str) -> bytes:
-    from google.protobuf import json_format
-    from in_toto_attestation.v1 import statement_pb2
-
-    message = json_format.Parse(statement, statement_pb2.Statement())
-    config = signing.Config()
-    with tempfile.TemporaryDirectory(prefix="hermpkg-signature-") as folder:
-        path = os.path.join(folder, "signature")
-        try:
-            configure(config)
-            _write(config._signer.sign(_Payload(message)), path)
-        except Exception as error:
-            # Libraries of tokens and of HTTP raise errors of their own, none of which have a common base.
-            raise LocalEnvironmentError(
-                f"{who} did not sign", facts=[("reason", f"{type(error).__name__}: {error}")]
-            ) from error
-        with open(path, "rb") as file:
-            return file.read()
-
-
-class _Payload:
-    """What a signer asks of a payload: ``payload.statement.pb``."""
-
-    def __init__(self, message: Any) -> None:
-        self.statement = self
-        self.pb = message
-
-
-def _write(signature: Any, path: str) -> None:
-    from pathlib import Path
-
-    signature.write(Path(path))
+    return signing.Config()
 
 
 def _use_sigstore(config: Any, accepted: Any, folder: str) -> None:

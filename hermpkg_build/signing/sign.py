@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from hermpkg_build.errors import CommandLineError
-from hermpkg_build.signing.bundles import bundle_bytes, pre_authentication, read_bundle
+from hermpkg_build.signing.bundles import read_bundle
+from hermpkg_build.signing.making import bundle_bytes, pre_authentication
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,9 @@ def sign_statement(statement: bytes, identity: SigningIdentity) -> bytes:
     LocalEnvironmentError where a library is missing, or a token or Sigstore does not sign.
     """
     if isinstance(identity, SigstoreIdentity):
-        from hermpkg_build.signing import library
+        from hermpkg_build.signing import signing_library
 
-        return library.sign_at_sigstore(
+        return signing_library.sign_at_sigstore(
             statement,
             identity_token=identity.identity_token,
             ambient=identity.ambient,
@@ -69,26 +70,27 @@ def sign_statement(statement: bytes, identity: SigningIdentity) -> bytes:
             trust_config=identity.trust_config,
         )
     if isinstance(identity, TokenKey):
-        from hermpkg_build.signing import library
+        from hermpkg_build.signing import signing_library
 
         # The library's own way to add certificates to a token's signature fails for every one of them.
-        signed = read_bundle(library.sign_with_token(statement, uri=identity.uri, modules=identity.modules))
+        data = signing_library.sign_with_token(statement, uri=identity.uri, modules=identity.modules)
+        signed = read_bundle(data)
         return _shown(signed.payload, signed.signature, signed.hint, identity.certificates)
-    from hermpkg_build.signing import keys
+    from hermpkg_build.signing import keys, signing_keys
 
-    key = keys.read_private_key(identity.private_key, identity.name, identity.password)
-    hint = keys.fingerprint(key.public_key())
-    return _shown(statement, keys.sign(key, pre_authentication(statement)), hint, identity.certificates)
+    key = signing_keys.read_private_key(identity.private_key, identity.name, identity.password)
+    signature = signing_keys.sign(key, pre_authentication(statement))
+    return _shown(statement, signature, keys.fingerprint(key.public_key()), identity.certificates)
 
 
 def _shown(payload: bytes, signature: bytes, hint: str, shown: Certificates | None) -> bytes:
     """Write a bundle that hints at the key, or shows its certificates."""
     if shown is None:
         return bundle_bytes(payload, signature, hint=hint)
-    from hermpkg_build.signing import keys
+    from hermpkg_build.signing import keys, signing_keys
 
     certificates = keys.read_certificates(shown.certificate, shown.names[0])
-    if keys.certified_key(certificates[0]) != hint:
+    if signing_keys.certified_key(certificates[0]) != hint:
         raise CommandLineError(
             f"the certificate {shown.names[0]!r} is not of the key that signs",
             facts=[("signing key", hint)],

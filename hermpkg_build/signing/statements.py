@@ -8,9 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.texts import listed
-from hermpkg_build.signing.bundles import STATEMENT_TYPE
 from hermpkg_build.signing.contents import WHOLE, Content
 from hermpkg_build.signing.failures import SignatureError
 
@@ -27,35 +25,6 @@ class _Part:
     start: int
     end: int | None
     hash: str
-
-
-def model_statement(content: Content) -> bytes:
-    """Return the canonical statement over every byte of `content`. Raises what reading it raises."""
-    resources = []
-    root = hashlib.sha256()
-    for file in content.files():
-        try:
-            file.encode()
-        except UnicodeEncodeError:
-            raise SignatureError(
-                f"the name {file!r} is not text, so that no signature can name it",
-                fault="other content",
-                next_step="rename the file",
-            ) from None
-        digest = content.hash(file, "sha256", 0, content.size(file))
-        root.update(bytes.fromhex(digest))
-        resources.append({"name": file, "algorithm": "sha256", "digest": digest})
-    return dumps(
-        {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": content.name, "digest": {"sha256": root.hexdigest()}}],
-            "predicateType": MODEL_SIGNATURE,
-            "predicate": {
-                "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False},
-                "resources": resources,
-            },
-        }
-    )
 
 
 def check_content(statement: Mapping[str, Any], content: Content, beside: Collection[str] = ()) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from types import CodeType
 
-from hermpkg_build.core.syntax_trees import compile_module, have_same_syntax
+from hermpkg_build.core.parsed_texts import compile_module, have_same_syntax
 
 CODE_VERSION = f"code 1 {sys.implementation.cache_tag} {sys.version.split()[0]}"
 """Which compiler makes the code, and which version of this module its digest."""

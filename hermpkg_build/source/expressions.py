@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hermpkg_build.core.syntax_trees import parse_expression
+from hermpkg_build.core.parsed_texts import parse_expression
 from hermpkg_build.source.tokens import Kind, Token
 
 Tokens = Sequence[Token]

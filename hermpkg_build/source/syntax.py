@@ -6,7 +6,8 @@ import os
 from typing import Final
 
 from hermpkg_build.core.import_facts import SyntaxProblem
-from hermpkg_build.core.syntax_trees import parse_module, parses
+from hermpkg_build.core.parsed_texts import parses
+from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.disk.descriptors import READ_UNLESS_PIPE
 
 _HEADER_SIZE: Final = 16

@@ -10,15 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import (
-    changed_while_read,
-    hash_file,
-    read_chunks,
-    read_file,
-    remove_file,
-    write_all,
-)
+from hermpkg_build.disk.files import remove_file, write_all
 from hermpkg_build.disk.replacing import NewFile, new_folder
+from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file, read_chunks, read_file
 from hermpkg_build.store.failures import cache_errors, log_corrupt
 from hermpkg_build.store.places import put_in_place
 from hermpkg_build.store.usage import Usage

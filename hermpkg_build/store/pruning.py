@@ -19,14 +19,8 @@ from typing import Any
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.disk.cache_tag import is_cache
 from hermpkg_build.disk.files import read_limited
-from hermpkg_build.disk.replacing import (
-    discard_folder,
-    held_since,
-    is_held,
-    new_folder,
-    remove_abandoned,
-    replace_file,
-)
+from hermpkg_build.disk.held_folders import held_since, is_held
+from hermpkg_build.disk.replacing import discard_folder, new_folder, remove_abandoned, replace_file
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.store.cache import ABANDONED_S, RUNNING
 from hermpkg_build.store.content import SEALED_NS

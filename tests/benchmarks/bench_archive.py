@@ -21,7 +21,7 @@ from hermpkg_build.archive.record_digests import digest_records
 from hermpkg_build.archive.writer import FileSlice, Record, replace_archive, replacement_of, write_archive
 from hermpkg_build.disk.all_cores import cores
 from hermpkg_build.disk.crc32 import quick_crc32
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.inspection.diff.compare import compare_archives
 
 _STORAGES = 16

@@ -19,7 +19,7 @@ from table import Goal, show, timed
 
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.archive.writer import Record, write_archive
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.registry.pull import Pulled, pull
 from hermpkg_build.registry.push import Pushed, push
 from hermpkg_build.registry.reference import Reference

@@ -18,7 +18,7 @@ from scratch import clear, fill
 from table import Goal, show, timed
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.remote.http.transport import HttpTransport
 from hermpkg_build.remote.settings import RemoteSettings
 from hermpkg_build.remote.transport import Blob

@@ -17,7 +17,7 @@ from scratch import clear
 from table import Goal, show, timed
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.remote.grpc.library import grpc
 from hermpkg_build.remote.grpc.methods import READ
 from hermpkg_build.remote.grpc.transport import GrpcTransport

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from hermpkg_build.archive import central_directory
 from hermpkg_build.archive.layout import problem_with_name
-from hermpkg_build.archive.plan import EARLIER_LAYOUTS, LAYOUT, Layout, StoragePlaces, plan_archive
+from hermpkg_build.archive.plan import EARLIER_LAYOUTS, LAYOUT, Layout, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.archive.storage_places import StoragePlaces
 from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import (

@@ -15,9 +15,9 @@ pytest.importorskip("PyKCS11")
 
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.signing.contents import FileContent
+from hermpkg_build.signing.making import model_statement
 from hermpkg_build.signing.sign import Certificates, TokenKey, sign_statement
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedKey
-from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.signing.verify import verify_signature
 from tests.unit.signing.keys_for_tests import Authority, Key, authority, key
 

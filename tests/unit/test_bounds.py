@@ -23,7 +23,7 @@ BOUNDS = {
     "archive.reader:_MOST_USUAL_INFLATION": "64 times their size",
     "cli.console:_LONGEST": "4,000\ncharacters",
     "core.texts:_WIDEST": "filled up to 200",
-    "disk.files:LARGEST_READ": "1 GiB; 200 nested brackets",
+    "disk.unchanged_files:LARGEST_READ": "1 GiB; 200 nested brackets",
     "engine.remote.answers:_LARGEST_TEXT": "256 MiB | `ExecutionError`",
     "engine.remote.facts:_PACK_LIMIT": "8 MiB unpacked",
     "environment.project_lock:LARGEST": "64 MiB of a lock",

@@ -21,8 +21,9 @@ from hermpkg_build.core.label import Label
 from hermpkg_build.core.manifest import Manifest, ManifestRecord, ManifestTool, RecordKind
 from hermpkg_build.core.quantities import read_size
 from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
-from hermpkg_build.disk.files import read_file, read_limited
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.source_tree import SourceTree
+from hermpkg_build.disk.unchanged_files import read_file
 from hermpkg_build.engine.durations import known_durations
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.remote.facts import decode_pack, encode_pack

@@ -98,7 +98,8 @@ def run(arguments: AttestArguments, console: Console) -> ExitCode:
         console.give_json(loads(statement))
         return ExitCode.SUCCESS
     from hermpkg_build.signing.bundles import read_bundle
-    from hermpkg_build.signing.files import ATTESTATION_SUFFIX, signature_path, write_signature
+    from hermpkg_build.signing.files import ATTESTATION_SUFFIX, signature_path
+    from hermpkg_build.signing.making import write_signature
     from hermpkg_build.signing.sign import sign_statement
     from hermpkg_build.signing.verify import claimed_signer
 

@@ -42,10 +42,10 @@ def run(arguments: SignArguments, console: Console) -> ExitCode:
     of its own. ``hermpkg verify --signature`` verifies them.
     """
     from hermpkg_build.signing.bundles import read_bundle
-    from hermpkg_build.signing.contents import open_content
-    from hermpkg_build.signing.files import signature_path, write_signature
+    from hermpkg_build.signing.files import signature_path
+    from hermpkg_build.signing.folders import open_content
+    from hermpkg_build.signing.making import model_statement, write_signature
     from hermpkg_build.signing.sign import sign_statement
-    from hermpkg_build.signing.statements import model_statement
     from hermpkg_build.signing.verify import claimed_signer
 
     identity = signing_identity(arguments)

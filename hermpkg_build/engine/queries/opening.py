@@ -125,8 +125,8 @@ class QueryGraphs:
     def _open(self) -> tuple[Loader, SourceTree, Cache]:
         """Open what reads the sources, when it is needed for the first time."""
         if self._opened is None:
+            from hermpkg_build.disk.output_folders import check_no_link
             from hermpkg_build.disk.source_tree import SourceTree
-            from hermpkg_build.disk.trust import check_no_link
             from hermpkg_build.engine.opening import observe_workspace
             from hermpkg_build.loading.loader import Loader
             from hermpkg_build.store.cache import open_cache

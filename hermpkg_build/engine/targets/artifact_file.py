@@ -14,7 +14,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import ModelPackage
-from hermpkg_build.disk.trust import check_no_link
+from hermpkg_build.disk.output_folders import check_no_link
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
 from hermpkg_build.archive.modules import PackedModules
+from hermpkg_build.archive.resource_records import data_files
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, ManifestLicense, RecordKind
 from hermpkg_build.core.module_names import top_of
@@ -82,4 +83,4 @@ def _data_files(modules: Collection[str], packed: PackedModules, manifest: Manif
     metadata = [name for name in resources if owner_of_metadata(name.partition("/")[0]) in owners]
     stated = [each for name, each in (manifest.licenses or {}).items() if name in owners]
     files = [file for each in stated for file in each.files if file in manifest.records]
-    return [*packed.data_files(modules, resources), *metadata, *files]
+    return [*data_files(packed, modules, resources), *metadata, *files]

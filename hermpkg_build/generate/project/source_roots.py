@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hermpkg_build.core.module_names import is_dotted_identifier, top_of
-from hermpkg_build.core.syntax_trees import literal_value
+from hermpkg_build.core.parsed_texts import literal_value
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError

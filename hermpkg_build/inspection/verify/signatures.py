@@ -10,9 +10,10 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.verify.verdicts import Verdict
-from hermpkg_build.signing.contents import WHOLE, Content, open_content
+from hermpkg_build.signing.contents import WHOLE, Content
 from hermpkg_build.signing.failures import Fault, SignatureError
 from hermpkg_build.signing.files import ATTESTATION_SUFFIX, read_signature, signature_files, signature_path
+from hermpkg_build.signing.folders import open_content
 from hermpkg_build.signing.signers import AcceptedSigner, Signer
 from hermpkg_build.signing.verify import describe, verify_signature, verify_statement
 

@@ -13,9 +13,10 @@ from hermpkg_build.provenance.statement import problem_with
 from hermpkg_build.signing.bundles import read_statement
 from hermpkg_build.signing.contents import FileContent
 from hermpkg_build.signing.failures import SignatureError
+from hermpkg_build.signing.making import model_statement
 from hermpkg_build.signing.sign import KeyFile, sign_statement
 from hermpkg_build.signing.signers import AcceptedKey
-from hermpkg_build.signing.statements import check_content, model_statement
+from hermpkg_build.signing.statements import check_content
 from hermpkg_build.signing.verify import verify_signature
 
 _SIGNED = FileContent.of_bytes("net.pt", b"weights")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hermpkg_build.archive.modules import PackedModules
+from hermpkg_build.archive.resource_records import data_files
 
 RECORDS = [
     ".data/version",
@@ -73,4 +74,4 @@ def test_packages() -> None:
 )
 def test_data_files_of_modules(modules: list[str], files: list[str]) -> None:
     every = ["x.bin", "a/x.bin", "a/tables/x.bin", "my-pkg/x.bin", "ns/x.bin", "ns/deep/x.bin", "conf/x.bin"]
-    assert list(PackedModules(RECORDS).data_files(modules, every)) == files
+    assert list(data_files(PackedModules(RECORDS), modules, every)) == files

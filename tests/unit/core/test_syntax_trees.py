@@ -12,7 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from hermpkg_build.core.syntax_trees import literal_value, parse_expression, parse_module
+from hermpkg_build.core.parsed_texts import literal_value, parse_expression
+from hermpkg_build.core.syntax_trees import parse_module
 
 DEEP = "".join(f"{' ' * depth}if x:\n" for depth in range(40)) + " " * 40 + "f(g(h(1)))\n"
 

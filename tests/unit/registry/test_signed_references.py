@@ -14,8 +14,8 @@ from hermpkg_build.registry.push import push
 from hermpkg_build.registry.referrers import Attachment
 from hermpkg_build.registry.server import Connection
 from hermpkg_build.signing.contents import FileContent
+from hermpkg_build.signing.making import model_statement
 from hermpkg_build.signing.signers import AcceptedKey
-from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.trust.errors import RefusalKind, TrustError
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build.cli.main import main
-from hermpkg_build.disk.files import hash_file
+from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.errors import ActionError, CommandLineError, ExitCode, LocalEnvironmentError
 from hermpkg_build.registry.whole_files import pull_whole, push_whole
 from hermpkg_build.remote.failures import RemoteError

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 pytest.importorskip("model_signing")
 
 from hermpkg_build.errors import CommandLineError, ExitCode
-from hermpkg_build.signing.contents import FileContent, open_content
+from hermpkg_build.signing.contents import FileContent
 from hermpkg_build.signing.failures import SignatureError
+from hermpkg_build.signing.folders import open_content
+from hermpkg_build.signing.making import model_statement
 from hermpkg_build.signing.sign import Certificates, KeyFile, sign_statement
 from hermpkg_build.signing.signers import AcceptedCertificate, AcceptedIdentity, AcceptedKey
-from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.signing.verify import verify_signature
 from tests.unit.signing.keys_for_tests import DAY, NOW, Authority, Key, authority, key, other_key
 

@@ -114,10 +114,10 @@ def test_rules_are_for_folders_by_their_names(folder: Path) -> None:
 
 def test_a_signature_of_the_folder_accepts_it_and_no_other(folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("model_signing")
-    from hermpkg_build.signing.contents import open_content
+    from hermpkg_build.signing.folders import open_content
+    from hermpkg_build.signing.making import model_statement
     from hermpkg_build.signing.sign import KeyFile, sign_statement
     from hermpkg_build.signing.signers import AcceptedKey
-    from hermpkg_build.signing.statements import model_statement
     from tests.unit.signing.keys_for_tests import Key
 
     key = Key.new()

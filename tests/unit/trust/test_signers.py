@@ -10,9 +10,9 @@ import pytest
 
 from hermpkg_build import PackageImporter
 from hermpkg_build.signing.contents import FileContent
+from hermpkg_build.signing.making import model_statement
 from hermpkg_build.signing.sign import KeyFile, sign_statement
 from hermpkg_build.signing.signers import AcceptedKey
-from hermpkg_build.signing.statements import model_statement
 from hermpkg_build.trust.errors import RefusalKind, TrustError, TrustPolicyError
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy

@@ -1,0 +1,78 @@
+"""What a build asks of texts of Python besides their trees: code, values of expressions, equal syntax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from hermpkg_build.core.syntax_trees import ALONE, compiled
+
+if TYPE_CHECKING:
+    import ast
+    from types import CodeType
+
+
+def parses(source: bytes) -> bool:
+    """Whether a module parses, found out without a tree; where this says no, `parse_module` may say yes.
+
+    A tree takes as long to make as all of the parsing does. A table of symbols is small, and needs a text
+    without errors, of some kinds more than a tree does: a `return` outside of functions.
+    """
+    import symtable
+    import warnings
+
+    with ALONE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            symtable.symtable(source, "<source>", "exec")  # type: ignore[arg-type]
+        except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+            return False
+    return True
+
+
+def compile_module(source: bytes, name: str = "<source>") -> CodeType:
+    """Return the code of a module, with assertions and docstrings. Raises as `parse_module` does."""
+    code, _ = compiled(source, name, "exec")
+    return cast("CodeType", code)
+
+
+def parse_expression(text: str) -> ast.expr:
+    """The tree of an expression. Raises SyntaxError and ValueError."""
+    import ast
+
+    tree, _ = compiled(text, "<expression>", "eval", ast.PyCF_ONLY_AST)
+    return cast("ast.Expression", tree).body
+
+
+def have_same_syntax(one: bytes, other: bytes) -> bool:
+    """Whether two modules have the same syntax tree, wherever its parts stand.
+
+    Raises as `parse_module` does.
+    """
+    from _ast import AST, PyCF_ONLY_AST
+
+    trees = [compiled(source, "<source>", "exec", PyCF_ONLY_AST)[0] for source in (one, other)]
+    pairs = [(trees[0], trees[1])]
+    while pairs:
+        first, second = pairs.pop()
+        if type(first) is not type(second):
+            return False
+        if isinstance(first, AST):
+            pairs += [(getattr(first, field, None), getattr(second, field, None)) for field in first._fields]
+        elif isinstance(first, list) and isinstance(second, list):
+            if len(first) != len(second):
+                return False
+            pairs += zip(first, second, strict=True)
+        elif repr(first) != repr(second):
+            return False
+    return True
+
+
+def literal_value(node: ast.AST) -> object:
+    """The value of a literal. Raises ValueError for another expression, or one that has no value."""
+    import ast
+
+    try:
+        value: object = ast.literal_eval(cast("ast.expr", node))
+    except (TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise ValueError(f"it has no value: {error}") from None
+    return value
