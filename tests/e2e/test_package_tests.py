@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from importlib.machinery import FrozenImporter, PathFinder
@@ -138,13 +139,22 @@ STANDARD = sorted(
 )
 
 
-def test_packed_modules_may_have_the_names_of_the_standard_librarys(
-    workspace: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packed_modules_may_have_the_names_of_the_standard_librarys(workspace: Any) -> None:
     """Factories and packed code import theirs, as in Python; hermpkg and the test those of the machine."""
-    # `python -m` itself would import some of them from the present folder.
-    command = os.path.join(os.path.dirname(sys.executable), "hermpkg")
-    monkeypatch.setattr(type(workspace), "command", lambda _, *words: [command, *words])
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        # `python -m` itself would import some of them from the present folder.
+        command = os.path.join(os.path.dirname(sys.executable), "hermpkg")
+        environment = workspace.environment()
+        return subprocess.run(
+            [command, *words],
+            cwd=workspace.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     for name in STANDARD:
         workspace.write(f"{name}.py", f"OWN = {name!r}\n")
     names = ", ".join(STANDARD)
@@ -175,9 +185,9 @@ def test_packed_modules_may_have_the_names_of_the_standard_librarys(
         """,
         "BUILD",
     )
-    outcome = workspace.run("test", "//:own_test")
-    assert outcome.code == 0, outcome.stdout + outcome.stderr
-    assert workspace.run("verify", "//:own").code == 0
+    outcome = run("test", "//:own_test")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert run("verify", "//:own").returncode == 0
 
 
 def test_a_test_that_does_not_end_is_stopped(tested: Any) -> None:

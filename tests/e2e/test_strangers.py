@@ -1,11 +1,12 @@
 """A checkout from a stranger decides what its own artifacts are, and nothing else on the machine."""
 
 import hashlib
-import json
 import shutil
 from zipfile import ZipFile
 
 import pytest
+
+from hermpkg_build.engine.snapshot_check import StoredSnapshot
 
 
 def test_artifacts_that_come_with_a_checkout_are_not_believed(app):
@@ -14,14 +15,12 @@ def test_artifacts_that_come_with_a_checkout_are_not_believed(app):
     artifact.unlink()
     artifact.write_bytes(b"what a stranger likes")
     forged = hashlib.sha256(artifact.read_bytes()).hexdigest()
-    for snapshot in (app.root / "hermpkg-out/.hermpkg/requests").iterdir():
-        stored = json.loads(snapshot.read_text())
-        if "directories" not in stored:  # What each target rests on, beside it.
-            continue
-        for entries in (stored["files"], stored["directories"], stored["outputs"]):
-            entries.update({path: [hash_, None] for path, (hash_, _) in entries.items()})
-        stored["outputs"] = {path: [forged, None] for path in stored["outputs"]}
-        snapshot.write_text(json.dumps(stored))
+    for snapshot in (app.root / "hermpkg-out/.hermpkg/requests").glob("*.snapshot"):
+        stored = StoredSnapshot.from_bytes(bytearray(snapshot.read_bytes()))
+        for table in (stored.files, stored.directories, stored.outputs):
+            table.update({path: (hash_, None) for path, (hash_, _) in table.items()})
+        stored.outputs.update(dict.fromkeys(stored.outputs, (forged, None)))
+        snapshot.write_bytes(stored.to_bytes())
     # The forgery is good: who writes into the folder of a build, rather than a copy of it, is believed.
     assert app.build("//app").target["status"] == "up-to-date"
     moved = app.root.rename(app.root.with_name("moved"))
