@@ -23,8 +23,8 @@ from hermpkg_build.core.manifest import (
     ManifestRecord,
     ManifestTool,
     RecordKind,
-    entry_bytes,
 )
+from hermpkg_build.core.manifest_bytes import bytes_with_entries, entry_bytes
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.environment.locked import LockedEnvironment
@@ -186,8 +186,8 @@ def _manifest_bytes(request: ArtifactRequest, parts: Sequence[Part]) -> bytes:
         part.entry or entry_bytes(part.name, ManifestRecord(digest=part.digest, kind=part.kind))
         for part in parts
     ]
-    return manifest.to_bytes_with(
-        records=records, modules=[_module_entry(request, node, optional) for node in request.graph]
+    return bytes_with_entries(
+        manifest, records=records, modules=[_module_entry(request, node, optional) for node in request.graph]
     )
 
 

@@ -9,7 +9,8 @@ from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.assembly.record_contents import file_bytes
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.manifest import ManifestRecord, RecordKind, entry_bytes
+from hermpkg_build.core.manifest import ManifestRecord, RecordKind
+from hermpkg_build.core.manifest_bytes import entry_bytes
 from hermpkg_build.core.module_names import record_of_module
 from hermpkg_build.core.module_roles import ModuleKind
 from hermpkg_build.errors import AnalysisError

@@ -32,17 +32,16 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from inspect import get_annotations
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.core.json_parts import UnreadParts
 
 OMITTED: Final = {"json": "omitted"}
 
@@ -242,6 +241,39 @@ def _mapping_reader(read: _Reader, fit: _ColumnCheck | None) -> _Reader:
         return dict(zip(value, _read_parts(_object(value), repeat(read), value.values()), strict=True))
 
     return read_parts
+
+
+class UnreadParts(Mapping[str, _T], Generic[_T]):
+    """The parts of a large object of which all `forms` are right; `read` makes each when it is asked for."""
+
+    __slots__ = ("_made", "_read", "forms")
+
+    def __init__(self, forms: dict[str, Any], read: Callable[[Any], _T]) -> None:
+        self.forms: dict[str, Any] = forms
+        self._read = read
+        self._made: dict[str, _T] = {}
+
+    def __getitem__(self, name: str) -> _T:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = self._read(self.forms[name])
+        return made
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.forms
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.forms)
+
+    def __len__(self) -> int:
+        return len(self.forms)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names, which know the operations of sets."""
+        return self.forms.keys()
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 def _object_reader(kind: Any, ignore_unknown: bool) -> _Reader:

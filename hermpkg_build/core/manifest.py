@@ -145,16 +145,6 @@ class Manifest:
         """Canonical bytes: equal manifests, equal bytes."""
         return dumps(to_json(self))
 
-    def to_bytes_with(self, *, records: Sequence[bytes], modules: Sequence[bytes]) -> bytes:
-        """Return `to_bytes` of this manifest, which has neither, with these `entry_bytes`, sorted by name.
-
-        The entries of modules and records are nearly all of a manifest, and the same in many.
-        """
-        entries = {"modules": b"{%b}" % b",".join(modules), "records": b"{%b}" % b",".join(records)}
-        form = to_json(self)
-        fields = (b"%b:%b" % (dumps(name), entries.get(name) or dumps(form[name])) for name in sorted(form))
-        return b"{%b}" % b",".join(fields)
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """The inverse of `to_bytes`; unknown fields are ignored, which are those of a later version.
@@ -188,12 +178,3 @@ class Manifest:
                 next_step="open it with the version of hermpkg that wrote it, or a newer one",
             )
         return manifest
-
-
-def entry_bytes(name: str, entry: ManifestRecord | ManifestModule) -> bytes:
-    """Return the canonical bytes of one entry of a manifest's records or modules: its name and its value.
-
-    >>> entry_bytes("a.py", ManifestRecord(digest=Digest("0" * 64, 1), kind=RecordKind.MODULE))[:17]
-    b'"a.py":{"digest":'
-    """
-    return dumps({name: to_json(entry)})[1:-1]

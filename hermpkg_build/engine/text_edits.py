@@ -138,7 +138,7 @@ class _Edits:
 
 
 def _entry(record: str, data: bytes) -> bytes:
-    """Return the entry of a packed module in a manifest, as `manifest.entry_bytes` has it."""
+    """Return the entry of a packed module in a manifest, as `manifest_bytes.entry_bytes` has it."""
     return dumps({record: {"digest": str(Digest.of(data)), "kind": "module"}})[1:-1]
 
 

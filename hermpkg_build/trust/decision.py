@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.module_names import top_of
 from hermpkg_build.trust.errors import Refusal, RefusalKind
 from hermpkg_build.trust.need import Need, NeedKind
 from hermpkg_build.trust.policy import ANY_VERSION, TrustPolicy, TrustRule
@@ -102,8 +104,6 @@ def wrong_version(module: str, versions: str) -> str:
     from packaging.specifiers import SpecifierSet
     from packaging.version import InvalidVersion
 
-    from hermpkg_build.trust.providers import providers_of
-
     providers = providers_of(module)
     if not providers:
         return f"no distribution provides it here, and {versions} is wanted"
@@ -116,3 +116,33 @@ def wrong_version(module: str, versions: str) -> str:
         if not fits:
             return f"{name} {version} is installed here, and {versions} is wanted"
     return ""
+
+
+@cache
+def providers_of(module: str) -> Mapping[str, str]:
+    """Return the versions of the distributions that provide `module`, by their names.
+
+    Where several share its top-level name, as in namespace packages, those with files of the module count.
+    """
+    from importlib import metadata
+
+    names = sorted({*_by_top().get(top_of(module), ())})
+    if len(names) > 1:
+        folder = module.replace(".", "/")
+        own = [name for name in names if _has_files(name, folder)]
+        names = own or names
+    return {name: metadata.version(name) for name in names}
+
+
+@cache
+def _by_top() -> Mapping[str, list[str]]:
+    from importlib import metadata
+
+    return metadata.packages_distributions()
+
+
+def _has_files(distribution: str, folder: str) -> bool:
+    from importlib import metadata
+
+    files = metadata.files(distribution) or ()
+    return any(str(file).startswith((f"{folder}/", f"{folder}.")) for file in files)

@@ -86,8 +86,7 @@ def _unwritable(needs: Needs) -> Iterable[Need]:
 
 def _versions(pattern: str, requires: Mapping[str, str]) -> str:
     """What an artifact requires of whatever provides an extern, where that is what is installed here."""
-    from hermpkg_build.trust.decision import wrong_version
-    from hermpkg_build.trust.providers import providers_of
+    from hermpkg_build.trust.decision import providers_of, wrong_version
 
     module = pattern.removesuffix(".**")
     wanted = {requires[name] for name in map(normalised, providers_of(module)) if name in requires}

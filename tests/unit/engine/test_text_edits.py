@@ -11,7 +11,8 @@ import pytest
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.manifest import ManifestRecord, RecordKind, entry_bytes
+from hermpkg_build.core.manifest import ManifestRecord, RecordKind
+from hermpkg_build.core.manifest_bytes import entry_bytes
 from hermpkg_build.engine import text_edits
 from hermpkg_build.engine.snapshot_check import (
     present_signature,
