@@ -40,7 +40,7 @@ class Host(ABC):
     def __init__(self, sources: Mapping[str, StarlarkSource]) -> None:
         self.errors: list[HermpkgError] = []
         self.messages: list[tuple[Location, str]] = []
-        self.shared_bytes = 0
+        self.shared_bytes: int = 0
         self._printed = 0
         self._sources = sources
 
@@ -94,6 +94,7 @@ class BuildHost(Host):
     `glob` lists files of the package and raises GlobError.
     """
 
+    shared_bytes: int
     symbols: ClassVar[Sequence[str]] = (*BUILD_FUNCTIONS, "print")
 
     def __init__(

@@ -48,10 +48,17 @@ def all_in_one(shared: Any) -> Iterator[Any]:
     shared.write({"pyproject.toml": "[tool.hermpkg]\n"})
     ignored = shutil.ignore_patterns("bazel-*", "hermpkg-out", "__pycache__", "WORKSPACE", "pyproject.toml")
     for example in sorted(path.parent for path in EXAMPLES.glob("*/pyproject.toml")):
-        shutil.copytree(example, shared.root / example.name, ignore=ignored)
+        if not names_packages_from_its_root(example):
+            shutil.copytree(example, shared.root / example.name, ignore=ignored)
     for seed in (1, 2):
         shared.write(generated(random.Random(seed), f"seed{seed}"))
     return shared
+
+
+def names_packages_from_its_root(workspace: Path) -> bool:
+    """Whether its packages could not find each other below another root."""
+    files = (*workspace.rglob("BUILD"), *workspace.rglob("*.bzl"))
+    return any(re.search(r'"//(?!visibility:)', path.read_text(encoding="utf-8")) for path in files)
 
 
 def generated(chance: random.Random, top: str) -> dict[str, str]:
