@@ -22,7 +22,7 @@ def repository() -> Path:
     return REPOSITORY
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def program() -> Iterator[Callable[[str], ModuleType]]:
     """Imports one of the programs, by its name."""
     with pytest.MonkeyPatch.context() as patch:
