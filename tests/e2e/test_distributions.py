@@ -166,6 +166,10 @@ def test_patterns_of_a_gitignore_mean_what_they_mean_to_git(checkout_files, tmp_
             if not (tmp_path / folder / name).exists():
                 (tmp_path / folder / name).touch()
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / ".gitignore").write_text("# Made by a tool.\n*\n")
+    (cache / "kept.json").touch()
     found = set(checkout_files.checkout_files(tmp_path))
     assert found == files_by_git(tmp_path)
     assert len(found) > 20

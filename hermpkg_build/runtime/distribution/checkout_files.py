@@ -27,7 +27,7 @@ def _walk(folder: Path, prefix: str, ignored: re.Pattern[str]) -> Iterator[str]:
         if path in _NOT_SOURCES or ignored.fullmatch(path):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not ignored.fullmatch(f"{path}/"):
+            if not (ignored.fullmatch(f"{path}/") or _ignores_itself(folder / entry.name)):
                 yield from _walk(folder / entry.name, f"{path}/", ignored)
         elif entry.is_file(follow_symlinks=False):
             yield path
@@ -35,6 +35,12 @@ def _walk(folder: Path, prefix: str, ignored: re.Pattern[str]) -> Iterator[str]:
             raise UnreadableCheckoutError(
                 f"{path} is neither a file nor a folder, which source distributions do not carry"
             )
+
+
+def _ignores_itself(folder: Path) -> bool:
+    """Whether a .gitignore in the folder leaves out all of it, as caches of tools do."""
+    own = folder / ".gitignore"
+    return own.is_file() and "*" in own.read_text(encoding="utf-8").split()
 
 
 def _ignored_by(text: str) -> re.Pattern[str]:
