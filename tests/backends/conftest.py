@@ -192,11 +192,13 @@ def wheels_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environ(wheels_of_all: Path) -> dict[str, str]:
+def environ(wheels_of_all: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which installers find nothing but `wheels_of_all`, and archives are reproducible."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_"))}
     return {
         **kept,
+        # uv leaves locks there.
+        "TMPDIR": str(tmp_path_factory.mktemp("temporary")),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
