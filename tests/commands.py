@@ -10,6 +10,28 @@ from collections.abc import Mapping, Sequence
 from tests.forks.processes import CommandPopen, without_starting
 
 
+def printed_by(
+    words: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: str | os.PathLike[str],
+    env: Mapping[str, str],
+    code: int = 0,
+) -> str:
+    """Run a program, which must end with `code`; all that it prints."""
+    completed = subprocess.run(
+        words,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert completed.returncode == code, completed.stdout
+    return completed.stdout
+
+
 def run_command(
     words: Sequence[str],
     *,

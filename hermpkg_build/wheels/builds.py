@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hermpkg_build.errors import HermpkgError
@@ -19,6 +20,15 @@ MODE = 0o644
 
 class WheelError(HermpkgError):
     """Artifacts cannot be built for a wheel, or have no place in it."""
+
+
+@contextmanager
+def ends_in_words() -> Iterator[None]:
+    """End the process with an error's text, as backends do: a traceback is no answer to a wrong setting."""
+    try:
+        yield
+    except HermpkgError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def build_artifacts(part: WheelPart, project: str, *, cache_dir: str = "") -> dict[str, str]:

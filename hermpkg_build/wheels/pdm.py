@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_settings import WheelPart
-from hermpkg_build.wheels.builds import build_artifacts, places_of, put_in_tree, workspace_inputs
+from hermpkg_build.wheels.builds import (
+    build_artifacts,
+    ends_in_words,
+    places_of,
+    put_in_tree,
+    workspace_inputs,
+)
 from hermpkg_build.wheels.packages import packages_of
 from hermpkg_build.wheels.projects import Project, find_project, packages_in_tree, source_folder
 
 
 def pdm_build_hook_enabled(context: Any) -> bool:
     """Whether the workspace says anything of wheels: PDM calls the hooks of all that is installed."""
-    with _told():
+    with ends_in_words():
         return bool(find_project(str(context.root)).parts)
 
 
 def pdm_build_update_files(context: Any, files: dict[str, Path]) -> None:
     """Add to the `files` of a wheel or source distribution. Ends the process where something is wrong."""
-    with _told():
+    with ends_in_words():
         project = find_project(str(context.root))
         if context.target == "sdist":
             targets = [
@@ -49,12 +52,3 @@ def _add(part: WheelPart, project: Project, files: dict[str, Path]) -> None:
 def _say(places: dict[str, str]) -> None:
     for label, place in places.items():
         print(f" - {label} -> {place}")
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End the process with an error's text, which PDM shows as it is."""
-    try:
-        yield
-    except HermpkgError as error:
-        raise SystemExit(f"error: {error}") from error

@@ -7,17 +7,16 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_backends import OWN, build_system
 from hermpkg_build.loading.workspace import project_document
 from hermpkg_build.wheels.builds import (
     WheelError,
     build_artifacts,
+    ends_in_words,
     places_of,
     put_in_tree,
     workspace_inputs,
@@ -33,7 +32,7 @@ def hook(name: str) -> Callable[..., Any]:
 
     Raises AttributeError where the other backend has none, SystemExit with what is wrong.
     """
-    with _told():
+    with ends_in_words():
         other = getattr(_other_backend(os.getcwd()), name)
     own = {"build_wheel": _wheel, "build_sdist": _sdist, "build_editable": _editable}.get(name)
     return other if own is None else partial(_call, own, other)
@@ -42,17 +41,8 @@ def hook(name: str) -> Callable[..., Any]:
 def _call(
     own: Callable[..., str], other: Callable[..., str], directory: str, *words: Any, **named: Any
 ) -> str:
-    with _told(), tempfile.TemporaryDirectory(prefix="hermpkg-wheel-") as aside:
+    with ends_in_words(), tempfile.TemporaryDirectory(prefix="hermpkg-wheel-") as aside:
         return own(find_project(os.getcwd()), aside, directory, partial(other, aside, *words, **named))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End the process with an error's text, as backends do: a traceback is no answer to a wrong setting."""
-    try:
-        yield
-    except HermpkgError as error:
-        raise SystemExit(f"error: {error}") from error
 
 
 def _other_backend(project: str) -> Any:

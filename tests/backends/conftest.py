@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import printed_by
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MAKE = REPOSITORY / "hermpkg_build/runtime/distribution/make.py"
 
@@ -127,18 +129,8 @@ class Folder:
 
     def run(self, *words: str | Path, code: int = 0) -> str:
         """Run a program in the folder; all that it prints."""
-        completed = subprocess.run(
-            [*map(str, words)],
-            cwd=self.root,
-            env={**self.environ, "HERMPKG_CACHE_DIR": str(self.cache)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert completed.returncode == code, completed.stdout
-        return completed.stdout
+        environment = {**self.environ, "HERMPKG_CACHE_DIR": str(self.cache)}
+        return printed_by([*map(str, words)], cwd=self.root, env=environment, code=code)
 
     def python(self, *words: str | Path, code: int = 0) -> str:
         """Run Python with `words`; all that it prints."""

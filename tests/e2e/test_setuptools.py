@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import printed_by
+
 
 class Project:
     """A copy of the example, and tools run in it."""
@@ -22,17 +24,8 @@ class Project:
 
     def run(self, *words: str, code: int = 0, **env: str) -> str:
         """Run Python with `words`; all that it prints."""
-        completed = subprocess.run(
-            [sys.executable, *words],
-            cwd=self.root,
-            env=self.workspace.environment(SOURCE_DATE_EPOCH="1700000000", **env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert completed.returncode == code, completed.stdout
-        return completed.stdout
+        environment = self.workspace.environment(SOURCE_DATE_EPOCH="1700000000", **env)
+        return printed_by([sys.executable, *words], cwd=self.root, env=environment, code=code)
 
     def wheel(self, **env: str) -> Path:
         """The wheel that pip builds."""

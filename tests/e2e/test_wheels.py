@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -14,6 +13,7 @@ import pytest
 from hermpkg_build.loading.wheel_settings import WheelPart
 from hermpkg_build.wheels import pdm
 from hermpkg_build.wheels.builds import WheelError, put_in_tree
+from tests.commands import printed_by
 
 RULES = 'load("@hermpkg//rules:defs.bzl", "deny", "intern", "model_package", "python_modules")\n'
 BUILD = """
@@ -69,17 +69,10 @@ class Project:
     def call(self, hook: str, *words: str, code: int = 0) -> str:
         """Call a hook; what the process prints."""
         program = f"import hermpkg_build.backend as b, sys; print(b.{hook}(*sys.argv[1:]))"
-        completed = subprocess.run(
-            [sys.executable, "-c", program, *words],
-            cwd=self.folder,
-            env=self.workspace.environment(PYTHONPATH=str(self.libraries)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+        environment = self.workspace.environment(PYTHONPATH=str(self.libraries))
+        return printed_by(
+            [sys.executable, "-c", program, *words], cwd=self.folder, env=environment, code=code
         )
-        assert completed.returncode == code, completed.stdout
-        return completed.stdout
 
 
 @pytest.fixture
