@@ -138,7 +138,8 @@ def test_of_processes_that_ask_at_once_one_fetches(tmp_path):
 def test_a_killed_one_leaves_nothing_half_and_keeps_nobody_waiting(tmp_path, place):
     log = tmp_path / "log"
     child = start(log, 600)
-    while not log.exists() or not list(place.glob(".hermpkg-held-*/*")):
+    # It writes the log as the first of what it fetches is asked for, after it made its file.
+    while not (log.exists() and log.stat().st_size and list(place.glob(".hermpkg-held-*/*"))):
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
     child.communicate()
