@@ -108,21 +108,27 @@ def write_response(request: InferenceRequest, result: Any, model: str, version: 
         outputs = [Output(name, named[name]) for name in request.outputs or named]
     except TypeError as error:
         raise RequestError(500, f"the result of the model cannot be sent: {error}") from None
-    described: list[dict[str, Any]] = []
+    described: list[str] = []
     data: list[bytes] = []
     for output in outputs:
         entry: dict[str, Any] = {"name": output.name, "datatype": output.datatype, "shape": output.shape}
         if request.outputs.get(output.name, request.binary):
             data.append(output.data())
             entry["parameters"] = {"binary_data_size": len(data[-1])}
+            described.append(json.dumps(entry))
         else:
-            entry["data"] = output.values()
-        described.append(entry)
-    value = {"model_name": model, "model_version": version, "outputs": described}
-    text = json.dumps({"id": request.id, **value} if request.id else value).encode()
+            described.append(_with(entry, "data", output.as_json()))
+    value = {"model_name": model, "model_version": version}
+    whole = {"id": request.id, **value} if request.id else value
+    text = _with(whole, "outputs", f"[{', '.join(described)}]").encode()
     return InferenceResponse(
         body=b"".join([text, *data]), json_length=len(text) if data else None, outputs=outputs
     )
+
+
+def _with(value: dict[str, Any], name: str, text: str) -> str:
+    """Write an object that has a member more, whose value is JSON already."""
+    return f"{json.dumps(value)[:-1]}, {json.dumps(name)}: {text}}}"
 
 
 class _Rest:

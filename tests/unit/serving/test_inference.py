@@ -30,11 +30,58 @@ def test_an_output_is_read_as_an_input_in_both_ways(datatype, shape):
     output = Output("x", tensor)
     assert (output.datatype, output.shape) == (datatype, shape)
     for read in (
-        tensor_of_data("x", datatype, shape, output.values()),
+        tensor_of_data("x", datatype, shape, json.loads(output.as_json())),
         tensor_of_bytes("x", datatype, shape, memoryview(output.data())),
     ):
         assert read.dtype == dtype
         assert torch.equal(read, tensor)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"),
+    [
+        (torch.float16, torch.arange(1 << 16)),
+        (torch.bfloat16, torch.arange(1 << 16)),
+        (torch.float32, torch.randint(1 << 32, (100_000,))),
+        (torch.float64, torch.randint(-(1 << 63), (1 << 63) - 1, (10_000,))),
+    ],
+)
+def test_every_value_of_a_type_is_written_to_be_read_as_the_same(dtype, bits):
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}[dtype.itemsize]
+    tensor = bits.to(whole).view(dtype)
+    for some in (tensor[tensor.isfinite()], tensor[~tensor.isnan()], tensor[:0]):
+        output = Output("x", some)
+        read = tensor_of_data("x", output.datatype, output.shape, json.loads(output.as_json()))
+        assert torch.equal(read.view(whole), some.view(whole))
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"),
+    [
+        ("FP32", 1e39),
+        ("FP16", 70_000),
+        ("BF16", -1e39),
+        ("FP64", 10**400),
+        ("UINT64", -1),
+        ("UINT64", 1 << 64),
+        ("INT64", 1 << 63),
+        ("UINT8", 256),
+        ("INT32", -(1 << 31) - 1),
+    ],
+)
+def test_a_number_that_a_type_has_not_is_refused(datatype, value):
+    with pytest.raises(RequestError, match=f"'x'.*{datatype}"):
+        tensor_of_data("x", datatype, [2], [0, value])
+    if datatype.startswith(("FP", "BF")):
+        assert tensor_of_data("x", datatype, [2], [0, math.inf])[1] == math.inf
+
+
+@pytest.mark.parametrize("value", [0.1, 1e300, 2**53 + 1, [1, 1e300], [[True], [2.5]]])
+def test_numbers_of_python_stay_what_they_are(value):
+    output = Output("x", value)
+    flat = torch.tensor(value, dtype=torch.float64 if output.datatype == "FP64" else None).flatten()
+    assert json.loads(output.as_json()) == flat.tolist()
+    assert value in (flat.tolist(), flat.tolist()[0], flat.reshape(output.shape).tolist())
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
@@ -43,7 +90,7 @@ def test_texts_in_both_ways(texts):
         return
     output = Output("x", texts)
     assert (output.datatype, output.shape) == ("BYTES", [len(texts)])
-    assert tensor_of_data("x", "BYTES", [len(texts)], output.values()) == texts
+    assert tensor_of_data("x", "BYTES", [len(texts)], json.loads(output.as_json())) == texts
     assert tensor_of_bytes("x", "BYTES", [len(texts)], memoryview(output.data())) == texts
 
 
@@ -66,7 +113,8 @@ def test_results_become_outputs(result, names):
 
 
 @pytest.mark.parametrize(
-    "result", [object(), [{}], torch.ones(2, dtype=torch.complex64), [[1], [1, 2]], ["a", 1]]
+    "result",
+    [object(), [{}], torch.ones(2, dtype=torch.complex64), [[1], [1, 2]], ["a", 1], 2**63, [-(2**70)]],
 )
 def test_results_that_the_protocol_has_not(result):
     with pytest.raises(RequestError) as caught:
