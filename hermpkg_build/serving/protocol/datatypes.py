@@ -122,7 +122,7 @@ class Output:
             return json.dumps(values)
         text = f"[{', '.join([f'%.{digits}g'] * len(values)) % tuple(values)}]"
         # JSON has integers for some readers, and these no negative zero.
-        return text.replace("-0,", "-0.0,").replace("-0]", "-0.0]")
+        return text.replace("-0,", "-0.0,").replace("-0]", "-0.0]") if 0.0 in values else text
 
     def data(self) -> bytes:
         """The bytes of its elements."""
