@@ -137,6 +137,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
 
 
 def _left_in(folder: str | Path) -> list[str]:
-    # multiprocessing removes its own at the very end.
+    # multiprocessing removes its own at the very end, and so go folders that modules have: in torch 2.6,
+    # torch.distributed.nn has one.
     kept = (f"hermpkg-{os.getuid()}", "torchinductor_", "pymp-")
-    return [name for name in sorted(os.listdir(folder)) if not name.startswith(kept)]
+    left = [name for name in sorted(os.listdir(folder)) if not name.startswith(kept)]
+    return [name for name in left if name not in _folders_of_modules()] if left else left
+
+
+def _folders_of_modules() -> set[str]:
+    variables = [
+        value for module in [*sys.modules.values()] for value in [*getattr(module, "__dict__", {}).values()]
+    ]
+    folders = [value for value in variables if type(value) is tempfile.TemporaryDirectory]
+    return {os.path.basename(folder.name) for folder in folders}

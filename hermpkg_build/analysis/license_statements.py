@@ -194,10 +194,19 @@ def _source(direct_url: bytes | None) -> str:
 
 
 def public_url(url: str) -> str:
-    """Return a URL without user, query and fragment; "" for one of this machine."""
+    """Return a URL without credentials, query and fragment; "" for one of this machine.
+
+    >>> public_url("https://ada:secret@h.example/x.whl?token=1#sha256=0")
+    'https://h.example/x.whl'
+    >>> public_url("ssh://git:secret@h.example/x"), public_url("file:///home/ada/x.whl")
+    ('ssh://git@h.example/x', '')
+    """
     from urllib.parse import urlsplit, urlunsplit
 
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "ssh", "git"):
         return ""
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    user, at, host = parts.netloc.rpartition("@")
+    # By SSH the user is a part of the address, as in git@; elsewhere it may be a token.
+    place = f"{user.partition(':')[0]}{at}{host}" if parts.scheme == "ssh" else host
+    return urlunsplit((parts.scheme, place, parts.path, "", ""))

@@ -19,7 +19,7 @@ from hermpkg_build.bazel.declarations import modules_of_targets, read_targets
 from hermpkg_build.bazel.environment import declared_environment, write_environment
 from hermpkg_build.bazel.facts_files import DeclaredFacts, FactsMemory, write_facts
 from hermpkg_build.bazel.model_folders import DeclaredContents, undeclared_reads
-from hermpkg_build.bazel.recording import declared_recording, files_to_ask, write_recording
+from hermpkg_build.bazel.recording import declared_recording, files_included, files_to_ask, write_recording
 from hermpkg_build.bazel.request import ActionRequest
 from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.conditions import FactoryConditions
@@ -56,6 +56,12 @@ def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
     The lines after it are the files that may say how artifacts of the workspace record their environment.
     """
     print(write_environment(request.output), *files_to_ask(request.workspace), sep="\n")
+    return ()
+
+
+def included(request: ActionRequest, _: FactsMemory) -> Warnings:
+    """Print the absolute paths of the files that a file of requirements includes."""
+    print(*files_included(request.source), sep="\n")
     return ()
 
 
@@ -124,7 +130,8 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
 
 
 ACTIONS: Mapping[str, Callable[[ActionRequest, FactsMemory], Warnings]] = {
-    action.__name__: action for action in (environment, recording, analyse, check, model, assemble, test)
+    action.__name__: action
+    for action in (environment, included, recording, analyse, check, model, assemble, test)
 }
 
 

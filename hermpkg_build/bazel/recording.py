@@ -7,7 +7,8 @@ to the action `recording`, whose output is an input of every artifact.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +18,16 @@ from hermpkg_build.bazel.staging import staged_workspace
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.source_tree import SourceTree
-from hermpkg_build.environment.finding import Recording, lock_setting, recording_of, with_lock
+from hermpkg_build.environment.finding import (
+    Recording,
+    files_of_lock,
+    lock_setting,
+    recording_of,
+    with_lock,
+)
 from hermpkg_build.environment.project_lock import LOCK_NAMES
-from hermpkg_build.errors import HermpkgError, LocalEnvironmentError, Location
+from hermpkg_build.environment.toml_fields import LockFormError
+from hermpkg_build.errors import HermpkgError, LocalEnvironmentError, Location, WorkspaceError
 from hermpkg_build.loading.workspace import Workspace, settings_in
 
 _SETTINGS = "pyproject.toml"
@@ -36,8 +44,28 @@ def files_to_ask(root: str) -> list[str]:
         named = lock_setting(settings_in(path)) if root and os.path.isfile(path) else ""
     except HermpkgError:
         named = ""
-    is_new = named and named not in found and "\n" not in named and not os.path.isabs(named)
-    return [*found, named] if is_new else found
+    if named and not os.path.isabs(named):
+        found.append(named)
+    included = [file for name in found for file in _read_for(name, root, SourceTree())] if root else []
+    return [name for name in dict.fromkeys([*found, *included]) if "\n" not in name]
+
+
+def files_included(lock: str) -> list[str]:
+    """List the files that the file of requirements at the path `lock` includes. Raises WorkspaceError."""
+    root, name = os.path.split(lock)
+    try:
+        files = files_of_lock(root, name, SourceTree())
+    except (LockFormError, OSError) as error:
+        raise WorkspaceError(str(error)) from None
+    return [os.path.normpath(os.path.join(root, file)) for file in files if file != name]
+
+
+def _read_for(name: str, root: str, tree: SourceTree) -> list[str]:
+    """List the files that are read for the lock `name`, up to the first one that cannot be read."""
+    read: list[str] = []
+    with suppress(LockFormError, OSError):
+        files_of_lock(root, name, tree, read.append)
+    return read
 
 
 def write_recording(request: ActionRequest) -> None:
@@ -55,21 +83,27 @@ def write_recording(request: ActionRequest) -> None:
             if error.location is not None:
                 error.location = Location(_SETTINGS, error.location.line, error.location.column)
             raise
-        named = lock_setting(settings)
-        if named and not os.path.isabs(named) and named not in request.asked:
-            raise LocalEnvironmentError(
-                "the settings of the workspace name a lock that Bazel has not looked for",
-                facts=[("lock", named), ("looked for", ", ".join(request.asked))],
-                next_step=LOOK_AGAIN,
-            )
         given = {
             os.path.normpath(os.path.join(root, name)): Path(place).read_bytes()
             for name, place in request.files.items()
             if name not in inside
         }
-        workspace = Workspace(root=root, settings=settings)
-        recording = recording_of(workspace, SourceTree(given=given), None)
+        tree = SourceTree(given=given)
+        named = lock_setting(settings)
+        for name in [named] if named and not os.path.isabs(named) else LOCK_NAMES:
+            _check_asked(request, _read_for(name, root, tree))
+        recording = recording_of(Workspace(root=root, settings=settings), tree, None)
     Path(request.output).write_bytes(dumps(to_json(recording)) + b"\n")
+
+
+def _check_asked(request: ActionRequest, read: Iterable[str]) -> None:
+    for name in read:
+        if name not in request.asked:
+            raise LocalEnvironmentError(
+                "the workspace has a lock that Bazel has not looked for",
+                facts=[("lock", name), ("looked for", ", ".join(request.asked))],
+                next_step=LOOK_AGAIN,
+            )
 
 
 def declared_recording(path: str, root: str, tree: SourceTree) -> Callable[[str], Recording]:

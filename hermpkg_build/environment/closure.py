@@ -14,6 +14,7 @@ from hermpkg_build.environment.conditions import OPEN, Way, marker_of, with_way
 from hermpkg_build.environment.installed import installed_distribution, requirements_of
 from hermpkg_build.environment.locked import LockedDistribution, LockedEnvironment, locked_environment
 from hermpkg_build.environment.needs import needs_of
+from hermpkg_build.environment.selection import is_needed_here
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.distributions import Distributions
@@ -66,7 +67,10 @@ def environment_of(
                 disagreements.append(Disagreement(name=name, installed=_told(present), locked=versions))
             found.append(_needed(present, ways[name], fork=False))
         else:
-            found += (_needed(entry.distribution, ways[name], fork=len(known) > 1) for entry in known)
+            # Of those that are for this machine, only the one that is here.
+            apart = [entry.distribution for entry in known if not is_needed_here(entry.distribution)]
+            others = [each for each in apart if each is not same]
+            found += (_needed(each, ways[name], fork=bool(others)) for each in (same, *others))
     environment = locked_environment(each if urls else _without_urls(each) for each in found)
     return Closure(environment=environment, disagreements=tuple(disagreements))
 

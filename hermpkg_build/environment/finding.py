@@ -15,14 +15,14 @@ from hermpkg_build.environment.project_lock import (
     kind_of,
     read_project_lock,
 )
-from hermpkg_build.environment.requirements_file import has_hashes
+from hermpkg_build.environment.requirements_file import has_hashes, with_included
 from hermpkg_build.environment.toml_fields import LockFormError
 from hermpkg_build.errors import Location, WorkspaceError
 from hermpkg_build.loading.workspace import Workspace, line_of_setting
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hermpkg_build.core.canonical_json import Json
     from hermpkg_build.disk.source_tree import SourceTree
@@ -98,6 +98,26 @@ def with_lock(
     return Recording(lock=lock, urls=recording.urls)
 
 
+def files_of_lock(
+    root: str, name: str, tree: SourceTree, will_read: Callable[[str], object] = str
+) -> Mapping[str, bytes]:
+    """Read the lock `name` of the workspace at `root` and what it includes: bytes by names in the workspace.
+
+    Each is told to `will_read` before it is read. Raises LockFormError and OSError.
+    """
+
+    def read(file: str) -> bytes:
+        will_read(file)
+        try:
+            return tree.read(os.path.normpath(os.path.join(root, file)))
+        except OSError as error:
+            if file == name:
+                raise
+            raise LockFormError(f"it includes {file}, which cannot be read: {_reason(error)}") from None
+
+    return with_included(name, read) if kind_of(name) == "requirements.txt" else {name: read(name)}
+
+
 def lock_setting(settings: Mapping[str, Json]) -> str:
     """Return the lock that the setting ``environment`` names, "" for none."""
     stated = settings.get(SETTING, "")
@@ -153,6 +173,10 @@ def _lock_by_name(root: str, tree: SourceTree) -> str:
         try:
             if kind_of(name) != "requirements.txt" or has_hashes(tree.read(path)):
                 return name
+            if any(map(has_hashes, files_of_lock(root, name, tree).values())):
+                return name
+        except LockFormError:
+            continue  # Nothing of it is locked that can be read.
         except OSError:
             return name  # Reading it again tells what is wrong.
     return ""
@@ -160,16 +184,17 @@ def _lock_by_name(root: str, tree: SourceTree) -> str:
 
 def _read(root: str, name: str, tree: SourceTree, kept: KeptResults | None) -> ProjectLock:
     """Read a lock. Raises LockFormError and OSError."""
-    data = tree.read(os.path.normpath(os.path.join(root, name)))
+    files = files_of_lock(root, name, tree)
     if kept is None:
-        return read_project_lock(name, data)
-    key = fingerprint(["lock of a project", LOCK_VERSION, name, str(Digest.of(data))])
+        return read_project_lock(files)
+    digests = [[file, str(Digest.of(data))] for file, data in files.items()]
+    key = fingerprint(["lock of a project", LOCK_VERSION, digests])
     known = kept.get(key)
     if known is not None:
         try:
             return from_json(ProjectLock, known.facts)
         except ValueError:
             pass
-    lock = read_project_lock(name, data)
+    lock = read_project_lock(files)
     kept.put(key, ActionResult(outputs={}, facts=to_json(lock)))
     return lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.json_codec import OMITTED, to_json
@@ -78,6 +78,17 @@ class LockedDistribution:
     def is_proven(self) -> bool:
         """Whether it is known which bytes are installed, not only which version."""
         return bool(self.all_hashes or self.archive or self.repository)
+
+
+def of_repository(each: LockedDistribution, repository: Repository | None) -> LockedDistribution:
+    """Return a distribution that is built from a commit of `repository`, where there is one.
+
+    Other machines cannot have one that is not public: it is local.
+    """
+    if repository is None:
+        return each
+    public = is_public(repository)
+    return replace(each, files=(), repository=repository if public else None, is_local=not public)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.environment.lock_entry import LockEntry, requirement_text
 from hermpkg_build.environment.locked import (
     LockedDistribution,
     LockedFile,
     Repository,
-    is_public,
+    of_repository,
     ordered_files,
     strong_hashes,
 )
 from hermpkg_build.environment.pylock import last_part, parsed_lock
 from hermpkg_build.environment.toml_fields import Fields
 
+_LIKE_SCP = re.compile(r"((?:[\w.-]+@)?[\w.-]+):(?!//)([^\s]+)")
 _PLAIN = ("", "legacy")
 """The kinds of sources that are indexes; without one it is the usual index."""
 
@@ -23,35 +25,46 @@ _PLAIN = ("", "legacy")
 def read_entries(data: bytes) -> Iterator[LockEntry]:
     """Give the entries. Raises LockFormError."""
     document = Fields(parsed_lock(data))
-    if document.table("metadata") is None:
+    metadata = document.table("metadata")
+    if metadata is None:
         raise document.wrong("metadata", "a table")
+    # Before Poetry 1.5, the files of all stood in one table.
+    apart = metadata.table("files") or Fields({})
     for table in document.tables("package"):
-        yield LockEntry(distribution=_distribution(table), requirements=tuple(_requirements(table)))
+        files = (
+            table if "files" in table.values else Fields({"files": apart.values.get(table.text("name"), [])})
+        )
+        distribution = _distribution(table, [_file(each) for each in files.tables("files")])
+        yield LockEntry(distribution=distribution, requirements=tuple(_requirements(table)))
 
 
-def _distribution(table: Fields) -> LockedDistribution:
+def _distribution(table: Fields, files: Sequence[LockedFile]) -> LockedDistribution:
     source = table.table("source") or Fields({})
     kind = source.text("type")
-    files = [_file(each) for each in table.tables("files")]
-    archive = repository = None
-    if kind == "git":
-        repository = Repository(
-            kind="git",
-            url=source.url("url"),
-            commit=source.word("resolved_reference"),
-            subdirectory=source.word("subdirectory") if source.text("subdirectory") else "",
-        )
-    elif kind == "url" and files:
+    archive = None
+    if kind == "url" and files:
         name = last_part(source.text("url")) or files[0].name
-        archive = LockedFile(name=name, hashes=files[0].hashes, url=source.url("url"))
-    return LockedDistribution(
+        archive = LockedFile(name=name, hashes=files[0].hashes, url=source.public_url())
+    found = LockedDistribution(
         name=table.name(),
         version=table.version(),
         marker=_fork(table),
         files=ordered_files(files) if kind in (*_PLAIN, "file") else (),
         archive=archive,
-        repository=repository if repository is not None and is_public(repository) else None,
-        is_local=kind == "directory" or (repository is not None and not is_public(repository)),
+        is_local=kind == "directory",
+    )
+    return of_repository(found, _repository(source) if kind == "git" else None)
+
+
+def _repository(source: Fields) -> Repository:
+    url = source.text("url")
+    if match := _LIKE_SCP.fullmatch(url):
+        url = f"ssh://{match[1]}/{match[2]}"
+    return Repository(
+        kind="git",
+        url=Fields({"url": url}, source.at).public_url() if "://" in url else url,
+        commit=source.word("resolved_reference"),
+        subdirectory=source.word("subdirectory") if source.text("subdirectory") else "",
     )
 
 

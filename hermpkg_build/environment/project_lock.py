@@ -13,16 +13,11 @@ from hermpkg_build.environment.toml_fields import LockFormError
 LARGEST = 64 << 20
 """Bytes of the largest lock that is read."""
 
-LOCK_VERSION = 1
+LOCK_VERSION = 2
 """Changes whenever the same lock could give other entries."""
 
 LOCK_NAMES = ("pylock.toml", "uv.lock", "poetry.lock", "requirements.txt")
 """The locks that are found by their names at the root of a workspace, the first choice first."""
-
-_READERS: Mapping[str, Callable[[bytes], Iterable[LockEntry]]] = {
-    "uv.lock": uv_lock.read_entries,
-    "poetry.lock": poetry_lock.read_entries,
-}
 
 _INSTALLS = {
     "uv.lock": "uv sync --frozen",
@@ -64,18 +59,27 @@ def kind_of(name: str) -> str:
     return "pylock.toml" if last.endswith(".toml") else "requirements.txt"
 
 
-def read_project_lock(name: str, data: bytes) -> ProjectLock:
-    """Read a lock by the form that its name says. Raises LockFormError."""
-    kind = kind_of(name)
-    if len(data) > LARGEST:
+def read_project_lock(files: Mapping[str, bytes]) -> ProjectLock:
+    """Read a lock by the form that its name says. Raises LockFormError.
+
+    It is the first of `files`; the others are what it includes, which a file of requirements can.
+    """
+    if sum(map(len, files.values())) > LARGEST:
         raise LockFormError(f"it has more than {LARGEST:,} bytes")
-    if kind == "pylock.toml":
-        read: Callable[[bytes], Iterable[LockEntry]] = _entries_of_pylock
-    else:
-        read = _READERS.get(kind, requirements_file.read_entries)
-    return ProjectLock(name=name, entries=tuple(read(data)))
+    name, data = next(iter(files.items()))
+    kind = kind_of(name)
+    read = _READERS.get(kind)
+    entries = read(data) if read is not None else requirements_file.read_entries(files)
+    return ProjectLock(name=name, entries=tuple(entries))
 
 
 def _entries_of_pylock(data: bytes) -> Iterable[LockEntry]:
     for each in pylock.parse_pylock(data).distributions:
         yield LockEntry(distribution=each)
+
+
+_READERS: Mapping[str, Callable[[bytes], Iterable[LockEntry]]] = {
+    "pylock.toml": _entries_of_pylock,
+    "uv.lock": uv_lock.read_entries,
+    "poetry.lock": poetry_lock.read_entries,
+}

@@ -16,8 +16,8 @@ from hermpkg_build.environment.locked import (
     LockedEnvironment,
     LockedFile,
     Repository,
-    is_public,
     locked_environment,
+    of_repository,
     ordered_files,
     strong_hashes,
 )
@@ -63,9 +63,8 @@ def locked_distribution(table: Fields) -> LockedDistribution:
     """Read one distribution. Raises LockFormError."""
     archive, repository = table.table("archive"), table.table("vcs")
     source = table.table("sdist")
-    stated = _repository(repository) if repository is not None else None
     files = [*table.tables("wheels"), *([source] if source is not None else [])]
-    return LockedDistribution(
+    found = LockedDistribution(
         name=table.name(),
         version=table.version(),
         marker=table.marker(),
@@ -73,11 +72,9 @@ def locked_distribution(table: Fields) -> LockedDistribution:
         files=ordered_files(map(locked_file, files)),
         hashes=strong_hashes(table.texts("hashes")),
         archive=locked_file(archive) if archive is not None else None,
-        repository=stated if stated is not None and is_public(stated) else None,
-        is_local=table.table("directory") is not None
-        or table.values.get("local") is True
-        or (stated is not None and not is_public(stated)),
+        is_local=table.table("directory") is not None or table.values.get("local") is True,
     )
+    return of_repository(found, _repository(repository) if repository is not None else None)
 
 
 def locked_file(table: Fields) -> LockedFile:
@@ -88,7 +85,7 @@ def locked_file(table: Fields) -> LockedFile:
         name=Fields({"name": name}, table.at).file_name("name"),
         hashes=strong_hashes(f"{kind}:{value}" for kind, value in hashes.values.items()),
         size=table.size(),
-        url=table.url("url"),
+        url=table.public_url(),
     )
 
 
@@ -111,7 +108,7 @@ def last_part(path: str) -> str:
 def _repository(table: Fields) -> Repository:
     return Repository(
         kind=table.word("type"),
-        url=table.url("url") or table.word("path"),
+        url=table.public_url() or table.url("url") or table.word("path"),
         commit=table.word("commit-id"),
         subdirectory=table.word("subdirectory") if table.text("subdirectory") else "",
     )

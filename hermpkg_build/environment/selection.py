@@ -30,9 +30,12 @@ class Selection:
 
 def needed_here(environment: LockedEnvironment) -> Iterator[LockedDistribution]:
     """Give the distributions that are needed on this platform, by this Python."""
-    for each in environment.distributions:
-        if not each.marker or _holds(each.marker):
-            yield each
+    return filter(is_needed_here, environment.distributions)
+
+
+def is_needed_here(each: LockedDistribution) -> bool:
+    """Whether the marker of a distribution holds on this platform, for this Python."""
+    return not each.marker or _holds(each.marker)
 
 
 def select(environment: LockedEnvironment, *, folder: str = "") -> Selection:

@@ -56,6 +56,15 @@ class Fields:
         """Return a URL, "" where it is absent."""
         return self._matching(key, _URL, "a URL", str) if key in self.values else ""
 
+    def public_url(self, key: str = "url") -> str:
+        """Return a URL that others may see, without credentials; "" for one of this machine."""
+        from hermpkg_build.analysis.license_statements import public_url
+
+        try:
+            return public_url(self.url(key))
+        except ValueError:
+            raise self.wrong(key, "a URL") from None
+
     def word(self, key: str) -> str:
         """Return a text without blanks."""
         return self._matching(key, _WORD, "a word", str)

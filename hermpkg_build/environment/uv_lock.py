@@ -9,7 +9,7 @@ from hermpkg_build.environment.locked import (
     LockedDistribution,
     LockedFile,
     Repository,
-    is_public,
+    of_repository,
     ordered_files,
     strong_hashes,
 )
@@ -31,23 +31,18 @@ def read_entries(data: bytes) -> Iterator[LockEntry]:
 def _distribution(table: Fields) -> LockedDistribution:
     source = table.table("source") or Fields({})
     files = [*table.tables("wheels"), *filter(None, [table.table("sdist")])]
-    archive, repository = None, None
-    if "git" in source.values:
-        repository = _repository(source)
-    elif "url" in source.values and files:
+    archive = None
+    if "url" in source.values and files:
         archive = _file(Fields({**files[0].values, "url": source.text("url")}, files[0].at))
-    return LockedDistribution(
+    found = LockedDistribution(
         name=table.name(),
         version=table.version(),
         marker=_fork(table),
-        files=()
-        if archive or repository
-        else ordered_files(_file(each) for each in files if _is_named(each)),
+        files=() if archive else ordered_files(_file(each) for each in files if _is_named(each)),
         archive=archive,
-        repository=repository if repository is not None and is_public(repository) else None,
-        is_local=any(kind in source.values for kind in _FOLDERS)
-        or (repository is not None and not is_public(repository)),
+        is_local=any(kind in source.values for kind in _FOLDERS),
     )
+    return of_repository(found, _repository(source) if "git" in source.values else None)
 
 
 def _is_named(table: Fields) -> bool:
@@ -63,13 +58,13 @@ def _file(table: Fields) -> LockedFile:
         name=Fields({"name": _name(table)}, table.at).file_name("name"),
         hashes=strong_hashes([table.text("hash")]),
         size=table.size(),
-        url=table.url("url"),
+        url=table.public_url(),
     )
 
 
 def _repository(source: Fields) -> Repository:
     """Read ``{ git = "https://host/x?subdirectory=y&rev=main#COMMIT" }``."""
-    from urllib.parse import parse_qs, urlsplit, urlunsplit
+    from urllib.parse import parse_qs, urlsplit
 
     try:
         parts = urlsplit(source.url("git"))
@@ -80,7 +75,7 @@ def _repository(source: Fields) -> Repository:
         raise source.wrong("git", "a URL that ends in #COMMIT")
     return Repository(
         kind="git",
-        url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
+        url=source.public_url("git") or parts.geturl(),
         commit=parts.fragment,
         subdirectory=Fields({"path": query["subdirectory"][0]}).word("path")
         if "subdirectory" in query

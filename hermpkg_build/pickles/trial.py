@@ -67,7 +67,8 @@ class _Unpickler(pickle.Unpickler):
         self._reduced: dict[int, Any] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        return functools.reduce(getattr, name.split("."), self._trial.import_module(module))
+        found = functools.reduce(getattr, name.split("."), self._trial.import_module(module))
+        return _not_noted if (module, name) == ("torch._utils", "_rebuild_sparse_tensor") else found
 
     def persistent_load(self, pid: Any) -> Any:
         kind, *data = pid
@@ -81,6 +82,20 @@ class _Unpickler(pickle.Unpickler):
                 made = self._trial.reductions.object_of(number)
             self._reduced[number] = made
         return self._reduced[number]
+
+
+def _not_noted(*arguments: Any) -> Any:
+    """Make a sparse tensor of which torch does not note that its next load must check the values."""
+    from torch import _utils
+
+    made = _utils._rebuild_sparse_tensor(*arguments)
+    noted = _utils._sparse_tensors_to_validate
+    # Other threads may have added some since, and have to have all of theirs checked.
+    for place in reversed(range(len(noted))):
+        if noted[place] is made:
+            del noted[place]
+            break
+    return made
 
 
 class _Storages:

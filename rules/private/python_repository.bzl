@@ -32,11 +32,8 @@ def _python_repository_impl(ctx):
     if ctx.attr.requirements_lock:
         interpreter = _made_environment(ctx, interpreter)
     root = _workspace_root(ctx)
-    request = [{"output": "environment.json"}, {"workspace": root}, {"encoding": "é"}]
-    ctx.file("environment.request", "\n".join([json.encode(line) for line in request]), executable = False)
-    launcher = ctx.path(Label("//rules/private:launch.py"))
-    command = [interpreter] + INTERPRETER_FLAGS + [launcher, "environment", "@environment.request"]
-    described = ctx.execute(command)
+    request = [{"output": "environment.json"}, {"workspace": root}]
+    described = _run_hermpkg(ctx, interpreter, "environment", request)
     if described.return_code:
         fail("%s cannot run hermpkg: %s.\n%s" % (interpreter, _advice(ctx), described.stderr))
     lines = described.stdout.strip().split("\n")
@@ -59,6 +56,13 @@ def _python_repository_impl(ctx):
         executable = False,
         **as_bytes
     )
+
+def _run_hermpkg(ctx, interpreter, action, request):
+    """Runs an action of hermpkg by an interpreter."""
+    lines = [json.encode(line) for line in request + [{"encoding": "é"}]]
+    ctx.file(action + ".request", "\n".join(lines), executable = False)
+    launcher = ctx.path(Label("//rules/private:launch.py"))
+    return ctx.execute([interpreter] + INTERPRETER_FLAGS + [launcher, action, "@%s.request" % action])
 
 def _advice(ctx):
     if ctx.attr.requirements_lock:
@@ -85,6 +89,29 @@ def _find_interpreter(ctx):
         fail("the path of the interpreter is not absolute: " + asked)
     return asked
 
+def _watch_included(ctx, interpreter, lock):
+    """Has Bazel look at the files that the lock includes, as it does at the lock."""
+    listed = _run_hermpkg(ctx, interpreter, "included", [{"source": lock}])
+    if listed.return_code:
+        fail("%s cannot be read: %s" % (ctx.attr.requirements_lock, listed.stderr))
+    for path in listed.stdout.split("\n"):
+        if path and hasattr(ctx, "watch"):
+            ctx.watch(path)
+        elif path:
+            ctx.path(_label_of(ctx, path))
+
+def _label_of(ctx, path):
+    """The label of a file of the lock's repository: before 7.1, Bazel looks at no other files."""
+    lock = ctx.attr.requirements_lock
+    root = str(ctx.path(lock))[:-len("/".join([lock.package, lock.name]).lstrip("/"))]
+    parts = path[len(root):].split("/")
+    for length in range(len(parts) - 1, -1, -1):
+        folder = parts[:length]
+        paths = [root + "/".join(folder + [name]) for name in ("BUILD", "BUILD.bazel")]
+        if [path for path in paths if ctx.path(path).exists]:
+            return lock.relative("//%s:%s" % ("/".join(folder), "/".join(parts[length:])))
+    fail("%s includes %s, which lies in no package: put a BUILD file beside it" % (lock, path))
+
 def _made_environment(ctx, interpreter):
     """Makes an environment in the repository, with what is locked; the path of its interpreter."""
     if ctx.attr.interpreter_target:
@@ -92,6 +119,7 @@ def _made_environment(ctx, interpreter):
         interpreter = str(ctx.path(interpreter).realpath)
     python = str(ctx.path("environment/bin/python"))
     lock = str(ctx.path(ctx.attr.requirements_lock))
+    _watch_included(ctx, interpreter, lock)
     pip = [python, "-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "--no-deps"]
     for command in [
         [interpreter, "-I", "-m", "venv", "environment"],

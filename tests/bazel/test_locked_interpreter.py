@@ -113,7 +113,20 @@ def test_an_interpreter_by_label_with_what_a_file_locks(workspace: Any, tmp_path
     workspace.write({**FILES, "WORKSPACE": text, "BUILD": "", "requirements_lock.txt": lock})
     said = run_all(workspace)
     assert "/external/hermpkg_python/environment" in said
-    workspace.write({"requirements_lock.txt": lock.replace("sha256:", "sha256:0000")[:-5] + "\n"})
+    # What the lock includes is looked at, too, beside it and in another package.
+    wrong = lock.replace("sha256:", "sha256:0000")[:-5] + "\n"
+    workspace.write(
+        {"requirements_lock.txt": "-r locks/all.txt\n", "locks/all.txt": "-c ../lib/more.txt\n" + lock}
+    )
+    workspace.write({"lib/more.txt": "# nothing\n"})
+    run_all(workspace)
+    for name, text in (("locks/all.txt", wrong), ("lib/more.txt", "packaging<1\n")):
+        before = (workspace.root / name).read_text()
+        workspace.write({name: text})
+        assert workspace.bazel("build", "//lib:pack").code != 0, name
+        workspace.write({name: before})
+        run_all(workspace)
+    workspace.write({"requirements_lock.txt": wrong})
     outcome = workspace.bazel("build", "//lib:pack")
     assert outcome.code != 0
     assert "the environment of //:requirements_lock.txt cannot be made" in outcome.said

@@ -220,6 +220,20 @@ def test_a_lock_found_by_name_that_cannot_be_read_is_told_and_passed_over(landin
     assert 'version = "1.5"' in recorded(landing)
 
 
+def test_what_a_lock_includes_counts_as_it_does(landing: Landing) -> None:
+    (landing.workspace.root / "pylock.toml").unlink()
+    landing.workspace.write("requirements.txt", "-r locks/all.txt\n")
+    for digest in (landing.digest, "1" * 64):
+        landing.workspace.write("locks/all.txt", f"words_lib==1.5 --hash=sha256:{digest}\n")
+        landing.build()
+        assert digest in recorded(landing)
+    landing.workspace.write("requirements.txt", f"other==1 --hash=sha256:{landing.digest}\n-r locks/no.txt\n")
+    assert "it includes locks/no.txt, which cannot be read" in landing.build().stderr
+    landing.workspace.write("locks/no.txt", f"words_lib==1.5 --hash=sha256:{landing.digest}\n")
+    landing.build()
+    assert landing.digest in recorded(landing)
+
+
 def test_the_environment_is_made_once(landed: Landing) -> None:
     (environment,) = landed.environments()
     state = (environment / "hermpkg-environment.json").stat().st_ino

@@ -88,7 +88,7 @@ def readers(_: Path) -> Mapping[str, Reader]:
 
 
 def _lock(name: str) -> Callable[[bytes], object]:
-    return lambda data: read_project_lock(name, data)
+    return lambda data: read_project_lock({name: data})
 
 
 def _environment(data: bytes) -> None:

@@ -15,6 +15,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.bazel.__main__ import main
 from hermpkg_build.bazel.request import ActionRequest, parse_request, with_paths_on_disk
 from hermpkg_build.bazel.staging import staged_workspace
+from hermpkg_build.environment.project_lock import LOCK_NAMES
 from hermpkg_build.errors import CommandLineError
 
 LAUNCHER = Path(__file__).resolve().parents[3] / "rules" / "private" / "launch.py"
@@ -182,6 +183,18 @@ def test_a_lock_that_was_named_since_bazel_looked_is_told(
     assert "bazel sync --configure" in capsys.readouterr().err
     assert recording(actions, {"pyproject.toml": settings}, ["pyproject.toml", "new.lock"]) == 2
     assert "pyproject.toml:2: environment names new.lock, which cannot be read" in capsys.readouterr().err
+
+
+def test_what_a_lock_includes_is_looked_for(actions: Actions, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = "packaging==1 --hash=sha256:" + "1" * 64
+    files = {"requirements.txt": "-r locks/all.txt\n", "locks/all.txt": "-c ../more.txt\n", "more.txt": lock}
+    asked = ["pyproject.toml", *LOCK_NAMES, *files]
+    assert recording(actions, files, asked) == 0
+    (entry,) = json.loads(Path(actions.at("recording.json")).read_text())["lock"]["entries"]
+    assert entry["distribution"]["hashes"] == ["sha256:" + "1" * 64]
+    del files["more.txt"], asked[-1]
+    assert recording(actions, files, asked) == 36
+    assert "bazel sync --configure" in capsys.readouterr().err
 
 
 def test_settings_that_are_wrong_are_told_with_their_place(

@@ -50,7 +50,7 @@ def install(site: Path, name: str, version: str, *requires: str, direct_url: obj
 
 
 def closed(site: Path, lock: str = "", *, roots: tuple[str, ...] = ("app",), urls: bool = False) -> Closure:
-    project = read_project_lock("pylock.toml", ('lock-version = "1.0"\n' + lock).encode()) if lock else None
+    project = read_project_lock({"pylock.toml": ('lock-version = "1.0"\n' + lock).encode()}) if lock else None
     return environment_of(roots, Distributions([str(site)], SourceTree()), project, urls=urls)
 
 
@@ -159,3 +159,12 @@ def test_a_way_that_is_open_stays_open(given_ways: list[Way], holds: set[str]) -
         assert any(way <= holds for way in kept) == is_open
         text = marker_of(kept)
         assert (not text or eval(text, {each: each in holds for each in "abcd"})) == is_open
+
+
+@pytest.mark.parametrize("marker", ["", "marker = \"python_version > '3'\"\n"])
+def test_where_two_versions_are_for_the_same_place_the_installed_one_is_recorded(
+    site: Path, marker: str
+) -> None:
+    lock = locked("leaf", "5.0") + marker + locked("leaf", "5.0+gpu", TWO) + marker
+    found = [d for d in closed(site, lock).environment.distributions if d.name == "leaf"]
+    assert [(d.version, d.all_hashes) for d in found] == [("5.0", (f"sha256:{ONE}",))]

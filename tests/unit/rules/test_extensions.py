@@ -82,6 +82,7 @@ def made(interpreter, target, lock, environ, root):
         path = _path,
         read = host_read,
         symlink = host_link,
+        watch = host_watch,
         which = host_which,
         **({"workspace_root": root} if root else {})
     ))
@@ -155,6 +156,8 @@ class Repository:
         host = {"host_execute": self._execute, "host_which": shutil.which, "host_write": self._write}
         host.update(Label=str, host_link=self._link, host_read=self._read)
         host.update(host_place=self._place, host_real=os.path.realpath)
+        self.watched: list[str] = []
+        host["host_watch"] = self.watched.append
         self._module = evaluated("private/python_repository.bzl", REPOSITORY, host, self._load)
 
     def made(self, interpreter: str, environ: dict[str, str] | None = None, root: str = "/no") -> str:
@@ -170,6 +173,7 @@ class Repository:
     def _place(self, label: str) -> str:
         """The path of a label, or of a file in the repository."""
         places = {"@x//:python": sys.executable, "environment/bin/python": f"{self.folder}/{label}"}
+        places["//:lock.txt"] = f"{self.folder}/lock.txt"
         return places.get(label, label)
 
     def _load(self, label: str) -> starlark.FrozenModule:
@@ -244,6 +248,9 @@ class LockedRepository(Repository):
 
     def __init__(self, folder: Path, code: int = 0) -> None:
         super().__init__(folder)
+        (folder / "lock.txt").write_text("-r more.txt\n-c ../all.txt\n")
+        (folder / "more.txt").touch()
+        (folder.parent / "all.txt").touch()
         self.code = code
         self.commands: list[list[str]] = []
 
@@ -263,10 +270,11 @@ def test_an_environment_of_what_is_locked(tmp_path: Path) -> None:
     repository = LockedRepository(tmp_path)
     text = repository.made_of_lock("@x//:python", "//:lock.txt")
     assert f"path = {json.dumps(f'{tmp_path}/environment/bin/python')}" in text
-    venv, pip, _ = repository.commands
+    assert repository.watched == [f"{tmp_path}/more.txt", f"{tmp_path.parent}/all.txt"]
+    _, venv, pip, _ = repository.commands
     assert venv == [os.path.realpath(sys.executable), "-I", "-m", "venv", "environment"]
     assert pip[:4] == [f"{tmp_path}/environment/bin/python", "-I", "-m", "pip"]
-    assert pip[-4:] == ["--require-hashes", "--requirement", "//:lock.txt", "-v"]
+    assert pip[-4:] == ["--require-hashes", "--requirement", f"{tmp_path}/lock.txt", "-v"]
 
 
 def test_an_interpreter_by_its_label(repository: Repository) -> None:
@@ -277,7 +285,14 @@ def test_an_interpreter_by_its_label(repository: Repository) -> None:
 def test_an_environment_of_an_interpreter_by_its_path(tmp_path: Path) -> None:
     repository = LockedRepository(tmp_path)
     repository.made_of_lock("", "//:lock.txt", sys.executable)
-    assert repository.commands[0][0] == sys.executable
+    assert {command[0] for command in repository.commands[:2]} == {sys.executable}
+
+
+def test_what_a_lock_includes_and_is_not_there_is_told(tmp_path: Path) -> None:
+    repository = LockedRepository(tmp_path)
+    (tmp_path / "more.txt").unlink()
+    with pytest.raises(starlark.StarlarkError, match=r"//:lock.txt cannot be read: it includes more.txt"):
+        repository.made_of_lock("@x//:python", "//:lock.txt")
 
 
 def test_a_lock_that_cannot_be_installed(tmp_path: Path) -> None:

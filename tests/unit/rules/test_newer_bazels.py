@@ -68,7 +68,7 @@ MEMBERS = {
         *("actions", "attr", "build_setting_value", "executable", "file", "files", "label", "runfiles"),
         "workspace_name",
         # Of repositories.
-        *("execute", "os", "path", "read", "symlink", "which", "workspace_root"),
+        *("execute", "os", "path", "read", "symlink", "watch", "which", "workspace_root"),
     },
     "ctx.actions": {"args", "declare_directory", "declare_file", "run", "write"},
     "ctx.os": {"environ"},
