@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, option, repeated
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hermpkg_build.signing.sign import Certificates, SigningIdentity
 
 PASSWORD = "HERMPKG_SIGN_PASSWORD"  # noqa: S105 - the name of a variable
+_MAKING = "openssl ecparam -name prime256v1 -genkey -noout -out "
 _MOST_BYTES = 1 << 20
 """Keys and certificates are smaller."""
 
@@ -72,7 +74,9 @@ def signing_identity(arguments: SigningArguments) -> SigningIdentity:
     if arguments.pkcs11_uri is not None:
         return TokenKey(uri=arguments.pkcs11_uri, modules=arguments.module_path, certificates=certificates)
     assert arguments.private_key is not None
-    key = read_input(arguments.private_key)
+    key = read_input(
+        arguments.private_key, absent=f"make a key:\n    {_MAKING}{quote(arguments.private_key)}"
+    )
     return KeyFile(
         private_key=key,
         password=_password(arguments.private_key) if b"ENCRYPTED" in key else None,
@@ -93,15 +97,17 @@ def _certificates(arguments: SigningArguments) -> Certificates | None:
     )
 
 
-def read_input(path: str) -> bytes:
-    """Read a key, certificates or a configuration. Raises CommandLineError."""
+def read_input(path: str, absent: str = "") -> bytes:
+    """Read a key, certificates or a configuration. Raises CommandLineError, with what `absent` ones need."""
     from hermpkg_build.disk.files import read_limited
 
     try:
         return read_limited(path, _MOST_BYTES)
     except OSError as error:
         raise CommandLineError(
-            f"{path!r} cannot be read", facts=[("reason", error.strerror or str(error))]
+            f"{path!r} cannot be read",
+            facts=[("reason", error.strerror or str(error))],
+            next_step=absent if isinstance(error, FileNotFoundError) else "",
         ) from None
 
 
@@ -116,8 +122,7 @@ def _check(arguments: SigningArguments) -> None:
         raise CommandLineError(
             "nothing says who signs",
             facts=[("ways", ", ".join(ways))],
-            next_step="make a key: openssl ecparam -name prime256v1 -genkey -noout -out key.pem\n"
-            "and sign with it: --private-key key.pem",
+            next_step=f"make a key: {_MAKING}key.pem\nand sign with it: --private-key key.pem",
         )
     if len(given) > 1:
         raise CommandLineError(f"{given[0]} and {given[1]} are two signers", next_step="sign twice")

@@ -37,7 +37,7 @@ def error_of_factory(
     return ActionError(
         summary,
         location=location,
-        facts=[("traceback", _trimmed(error, places)), *_where_looked(error)],
+        facts=[("traceback", trimmed_traceback(error, places)), *_where_looked(error)],
         snippet=snippet,
         next_step=_step_for_relative_path(error, location, missed),
     )
@@ -126,7 +126,7 @@ def _absolute(path: str) -> str:
     return path if path.startswith("<") else os.path.abspath(path)
 
 
-def _trimmed(error: BaseException, places: Places) -> str:
+def trimmed_traceback(error: BaseException, places: Places) -> str:
     """The traceback with its causes, without the frames of the import system and the worker."""
     whole = traceback.TracebackException.from_exception(error)
     _trim(whole, places)

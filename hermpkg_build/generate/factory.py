@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
@@ -14,11 +14,14 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.module_names import top_of
-from hermpkg_build.errors import ActionError
+from hermpkg_build.errors import ActionError, CommandLineError, WorkspaceError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.hidden_modules import is_standard, standard_spec
 from hermpkg_build.factories.places import Places
+from hermpkg_build.factories.tracebacks import trimmed_traceback
 from hermpkg_build.generate.example import fixed_seeds
+from hermpkg_build.loading.layout import find_layout, project_root
+from hermpkg_build.loading.workspace import project_document
 
 _OWN = "hermpkg_build."
 _LINES = 12
@@ -34,19 +37,38 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
     name = _named(factory)
     places = Places(workspace_root=os.getcwd(), search_path=sys.path)
     try:
-        function = find_factory(name, {}, places, absent=_ABSENT)
+        absent = _advice_on_module(top_of(name.partition(":")[0])) or _ABSENT
+        function = find_factory(name, {}, places, absent=absent)
         check_arguments(name, function, arguments, places)
         with fixed_seeds():
             return function(**arguments)
     except ActionError:
         raise
     except Exception as error:
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        absent = top_of(error.name or "") if isinstance(error, ModuleNotFoundError) else ""
         raise ActionError(
             f"{factory} failed: {type(error).__name__}: {error}",
-            snippet="\n".join("".join(lines).rstrip().splitlines()[-_LINES:]),
-            next_step=_advice(sys.path[0]),
+            snippet="\n".join(trimmed_traceback(error, places).splitlines()[-_LINES:]),
+            next_step=_advice_on_module(absent) or _advice(sys.path[0]),
         ) from error
+
+
+def factory_parts(factory: str, beside: str = "") -> tuple[str, str]:
+    """The module or the script, and the function, that a name of a command line has.
+
+    `beside` is the name of another function that may lie beside it. Raises CommandLineError for other forms.
+
+    >>> factory_parts("app/net.py:make")
+    ('app/net.py', 'make')
+    """
+    place, colon, function = factory.rpartition(":")
+    if not colon or not place or not function:
+        near = f"{beside.rpartition(':')[0]}:{factory}"
+        raise CommandLineError(
+            f'a function is named "module:function" or "path/to/script.py:function", not "{factory}"',
+            next_step=f"did you mean {near!r}?" if beside and factory.isidentifier() else "",
+        )
+    return place, function
 
 
 def returns_nothing(factory: str) -> ActionError:
@@ -56,11 +78,7 @@ def returns_nothing(factory: str) -> ActionError:
 
 def _named(factory: str) -> str:
     """The factory by the name of its module, whose folder is on the path now."""
-    place, colon, function = factory.rpartition(":")
-    if not colon or not place or not function:
-        raise ActionError(
-            f'a factory reads "module:function" or "path/to/script.py:function", not "{factory}"'
-        )
+    place, function = factory_parts(factory)
     if not place.endswith(".py"):
         _put_first(os.getcwd(), place)
         return factory
@@ -98,6 +116,25 @@ class _OwnImports:
                 return standard_spec(name, None)
             frame = frame.f_back
         return None
+
+
+def _advice_on_module(name: str) -> str:
+    """How Python finds a top-level module that the project has in a folder; "" where it has none."""
+    root = project_root(os.getcwd())
+    try:
+        folders = find_layout(project_document(root), root).source_roots
+    except WorkspaceError:
+        return ""
+    for folder in (os.path.relpath(os.path.join(root, each)) for each in folders):
+        path = os.path.join(folder, name)
+        if name and (os.path.isdir(path) or os.path.isfile(f"{path}.py")):
+            behind = ':"$PYTHONPATH"' if os.environ.get("PYTHONPATH") else ""
+            found = shlex.quote(folder)
+            return (
+                f"the project has {name} in {found}: let Python find it there, and call this again:\n"
+                f"    export PYTHONPATH={found}{behind}"
+            )
+    return ""
 
 
 def _advice(folder: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 _SRC = "src"
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg")
 
 Finder: TypeAlias = "Callable[[_Project], Iterator[tuple[str, str]]]"
 
@@ -39,6 +40,18 @@ def find_layout(document: Mapping[str, Any], folder: str) -> Layout:
         if found:
             return Layout(reason=found[0][1])
     return Layout()
+
+
+def project_root(directory: str) -> str:
+    """The nearest folder upward that a build tool knows, within the same repository; else `directory`."""
+    folder = os.path.abspath(directory)
+    while True:
+        if any(os.path.isfile(os.path.join(folder, marker)) for marker in _MARKERS):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
+            return os.path.abspath(directory)
+        folder = parent
 
 
 def project_name(document: Mapping[str, Any]) -> str:

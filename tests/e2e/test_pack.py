@@ -187,7 +187,9 @@ def test_the_command_packs_from_a_script(folder):
         (["app:maek", "-o", "m.pt"], 1, "did you mean 'make'?"),
         (["nothing:make", "-o", "m.pt"], 1, "there is no module nothing"),
         (["nothing.py:make", "-o", "m.pt"], 1, "there is no file nothing.py"),
-        (["app", "-o", "m.pt"], 1, "a factory reads"),
+        (["app", "-o", "m.pt"], 2, 'not "app"'),
+        (["app:make", "-o", "m.pt", "--example", "make"], 2, "did you mean 'app:make'?"),
+        (["./app.py:make", "-o", "m.pt", "--example", "make"], 2, "did you mean './app.py:make'?"),
         (["app:make", "-o", "m.pt", "--strip-prefix", "a"], 2, "give the file: --weights FILE"),
         (["app:make", "-o", "m.pt", "--weights-prefix", "a"], 2, "give the file: --weights FILE"),
         (["app:make", "-o", "m.pt", "--arg", "times=0"], 1, "app:make failed: ValueError: too few"),
@@ -211,6 +213,35 @@ def test_mistakes_are_told(folder, words, code, message):
     )
     assert message in hermpkg(folder, "pack", *words, code=code).stderr
     assert [path.name for path in folder.iterdir() if path.name not in ("app.py", "__pycache__")] == []
+
+
+def next_lines(stderr):
+    """The block to paste at the end of an error."""
+    return textwrap.dedent(stderr.partition("  -> ")[2].partition("\n")[2])
+
+
+@pytest.mark.parametrize("factory", ["scripts/train.py:make", "acme.net:Net"])
+@pytest.mark.parametrize("root", ["src", "lib one", ""])
+@pytest.mark.parametrize("below", ["", "scripts"])
+def test_what_python_finds_only_in_a_folder_of_the_project_is_told_with_what_to_paste(
+    folder, root, factory, below
+):
+    write(folder / root / "acme/__init__.py", "")
+    write(folder / root / "acme/net.py", "class Net:\n    pass\n")
+    write(folder / "scripts/train.py", "from acme.net import Net\n\ndef make():\n    return Net()\n")
+    where = f'[tool.setuptools.packages.find]\nwhere = ["{root}"]\n' if root else ""
+    write(folder / "pyproject.toml", f"[build-system]\nbuild-backend = 'setuptools.build_meta'\n{where}")
+    if below:
+        factory = factory.removeprefix(f"{below}/")
+    command = f"hermpkg pack {factory} -o m.pt"
+    if not root and not below and factory == "acme.net:Net":
+        hermpkg(folder, *command.split()[1:])  # The current folder is where modules are found.
+        return
+    stderr = hermpkg(folder / below, *command.split()[1:], code=1).stderr
+    assert "No module named 'acme'" in stderr or "there is no module acme" in stderr
+    assert "importlib" not in stderr
+    pasted = f"{next_lines(stderr)}\n{sys.executable} -m hermpkg_build {command.removeprefix('hermpkg ')}"
+    subprocess.run(["sh", "-ec", pasted], cwd=folder / below, check=True, capture_output=True)
 
 
 FAILING = {

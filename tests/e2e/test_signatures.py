@@ -117,7 +117,7 @@ def test_an_unpacked_folder(app: Workspace) -> None:
 
 WRONG = [
     (("sign", "//app"), "nothing says who signs"),
-    (("sign", "//app", "--private-key", "nowhere"), "cannot be read"),
+    (("sign", "//app", "--private-key", "nowhere"), "-genkey -noout -out nowhere"),
     (("sign", "//app", "--private-key", "key.pub"), "private key"),
     (("sign", "//app", "--private-key", "key", "--sigstore"), "two signers"),
     (("sign", "//app", "--private-key", "key", "--certificate-chain", "x"), "--signing-certificate"),

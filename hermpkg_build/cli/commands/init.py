@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hermpkg_build.cli.arguments import flag, operand, option, repeated
+from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.command import command
-from hermpkg_build.cli.commands.pack import Argument, read_argument
 from hermpkg_build.cli.console import Console, error_json
+from hermpkg_build.cli.factory_options import (
+    Argument,
+    argument_option,
+    check_weights_options,
+    weights_key_option,
+    weights_option,
+    weights_prefix_option,
+)
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.cli.styles import faint, strong
 from hermpkg_build.errors import ExitCode, HermpkgError
@@ -26,27 +33,10 @@ class InitArguments(EngineArguments):
     """What ``hermpkg init`` is told."""
 
     factory: str = operand("[MODULE:FACTORY]")
-    weights: str = option(
-        "--weights FILE",
-        "load these weights into the model: .safetensors, an index of these, or what torch.save wrote",
-        read=str,
-        default="",
-    )
-    weights_key: str | None = option(
-        "--weights-key KEY",
-        "take this part of the weights; without it, the one that fits and has a usual name, as state_dict",
-        read=str,
-        default=None,
-    )
-    weights_prefix: str | None = option(
-        "--strip-prefix, --weights-prefix PREFIX",
-        "take what has this prefix in the weights, and strip it; without it, what the usual wrappers add",
-        read=str,
-        default=None,
-    )
-    arguments: tuple[Argument, ...] = repeated(
-        "--arg NAME=JSON", "give the factory an argument; may be repeated", read=read_argument
-    )
+    weights: str = weights_option()
+    weights_key: str = weights_key_option()
+    weights_prefix: str = weights_prefix_option()
+    arguments: tuple[Argument, ...] = argument_option()
     example: str = option(
         "--example MODULE:FUNCTION",
         "let the test call the model with what the function returns (default: `example` beside the factory)",
@@ -71,6 +61,7 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     """
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 
+    check_weights_options(arguments.weights, arguments.weights_key, arguments.weights_prefix)
     build_in_chosen_python(arguments)
     plan = plan_init(
         InitRequest(
@@ -78,8 +69,8 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
             factory=arguments.factory,
             arguments=dict(arguments.arguments),  # type: ignore[arg-type]
             weights=arguments.weights,
-            weights_key=arguments.weights_key,
-            weights_prefix=arguments.weights_prefix,
+            weights_key=arguments.weights_key or None,
+            weights_prefix=arguments.weights_prefix or None,
             example=arguments.example,
             name=arguments.name,
             force=arguments.force,

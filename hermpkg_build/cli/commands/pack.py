@@ -10,22 +10,16 @@ from dataclasses import dataclass, replace
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
-from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.cli.factory_options import (
+    Argument,
+    argument_option,
+    check_weights_options,
+    weights_key_option,
+    weights_option,
+    weights_prefix_option,
+)
 from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.errors import CommandLineError, ExitCode
-
-Argument = tuple[str, object]
-
-
-def read_argument(text: str) -> Argument:
-    """Read ``key=json``; raise ValueError with what is needed."""
-    name, equals, value = text.partition("=")
-    try:
-        if not equals or not name.isidentifier():
-            raise ValueError
-        return name, loads(value)
-    except ValueError:
-        raise ValueError("the form NAME=JSON, such as classes=10 or 'name=\"small\"'") from None
 
 
 def _seconds(text: str) -> float:
@@ -62,24 +56,9 @@ class PackArguments(CommonArguments):
 
     factory: str = operand("MODULE:FACTORY")
     out: str = option("-o, --out FILE", "write the package to FILE", read=str, default="", writes=ARTIFACT)
-    weights: str = option(
-        "--weights FILE",
-        "load these weights into the model: .safetensors, an index of these, or what torch.save wrote",
-        read=str,
-        default="",
-    )
-    weights_key: str = option(
-        "--weights-key KEY",
-        "take this part of the weights; without it, the one that fits and has a usual name, as state_dict",
-        read=str,
-        default="",
-    )
-    weights_prefix: str = option(
-        "--strip-prefix, --weights-prefix PREFIX",
-        "take the keys that begin so, without it, such as module.",
-        read=str,
-        default="",
-    )
+    weights: str = weights_option()
+    weights_key: str = weights_key_option()
+    weights_prefix: str = weights_prefix_option()
     example: str = option(
         "--example MODULE:FUNCTION",
         "call the model with what the function returns, here and in the package, and compare",
@@ -91,9 +70,7 @@ class PackArguments(CommonArguments):
         "pack what the function of `--example` returns, too: `hermpkg serve` and MLflow then know what the "
         "model takes and gives before it is called",
     )
-    arguments: tuple[Argument, ...] = repeated(
-        "--arg NAME=JSON", "give the factory an argument; may be repeated", read=read_argument
-    )
+    arguments: tuple[Argument, ...] = argument_option()
     extern: tuple[str, ...] = repeated(
         "--extern NAME", "leave a distribution or top-level module outside; may be repeated", read=str
     )
@@ -153,13 +130,17 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
             "--keep-example keeps an example, and there is none",
             next_step="give a function that returns one: --example MODULE:FUNCTION",
         )
+    check_weights_options(arguments.weights, arguments.weights_key, arguments.weights_prefix)
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
         from hermpkg_build.exporter.destination import FileDestination
-        from hermpkg_build.generate.factory import call_factory, returns_nothing
+        from hermpkg_build.generate.factory import call_factory, factory_parts, returns_nothing
         from hermpkg_build.generate.pack import pack
 
-        FileDestination(arguments.out)  # The factory may take long.
+        # What is wrong with words is told before the factory is called, which may take long.
+        FileDestination(arguments.out)
+        if arguments.example:
+            factory_parts(arguments.example, arguments.factory)
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]
         if model is None:
             raise returns_nothing(arguments.factory)
@@ -198,11 +179,6 @@ def _repeat(arguments: PackArguments, console: Console) -> ExitCode:
 def _load_weights(model: object, arguments: PackArguments) -> tuple[str, ...]:
     """Load the weights; a note on what of them was taken where nobody said so."""
     if not arguments.weights:
-        if arguments.weights_key or arguments.weights_prefix:
-            raise CommandLineError(
-                "--weights-key and --strip-prefix tell of weights, and there are none",
-                next_step="give the file: --weights FILE",
-            )
         return ()
     from hermpkg_build.factories.state_dicts import as_options
     from hermpkg_build.factories.weights import load_weights

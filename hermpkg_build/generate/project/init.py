@@ -15,6 +15,7 @@ from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
+from hermpkg_build.generate.factory import factory_parts
 from hermpkg_build.generate.project.candidates import candidates, example_of, parameters_of
 from hermpkg_build.generate.project.files import (
     CHECK,
@@ -38,11 +39,10 @@ from hermpkg_build.generate.project.source_roots import (
 )
 from hermpkg_build.generate.project.sources import ProjectSources
 from hermpkg_build.generate.project.trial import Trial, TrialRequest, try_model
-from hermpkg_build.loading.layout import Layout, project_name
+from hermpkg_build.loading.layout import Layout, project_name, project_root
 from hermpkg_build.loading.workspace import Workspace, find_workspace
 
 _PYPROJECT = "pyproject.toml"
-_MARKERS = (_PYPROJECT, "setup.py", "setup.cfg")
 _SHOWN = 8
 _MOST_CANDIDATES = 8
 
@@ -94,7 +94,7 @@ class _Init:
 
     def __init__(self, request: InitRequest) -> None:
         self._request = request
-        self._root = _project_root(request.directory)
+        self._root = project_root(request.directory)
         self._text = _read(os.path.join(self._root, _PYPROJECT))
         self._document = self._parsed()
         self._is_workspace = isinstance(
@@ -108,12 +108,7 @@ class _Init:
         self._refuse_second(name)
         if not self._request.factory:
             raise self._proposal()
-        place, colon, function = self._request.factory.rpartition(":")
-        if not colon or not place or not function:
-            raise CommandLineError(
-                'a factory reads "module:function" or "path/to/script.py:function",'
-                f' not "{self._request.factory}"'
-            )
+        place, function = factory_parts(self._request.factory)
         path, module, self._layout = factory_file(place, self._layout, self._sources)
         if not self._is_workspace:
             self._layout = roots_for_imports(path, self._layout, self._sources)
@@ -251,7 +246,7 @@ class _Init:
     def _example(self, path: str, module: str) -> tuple[str, str] | None:
         """The module and the function of an example: what was asked for, else one beside the factory."""
         if self._request.example:
-            place, _, function = self._request.example.rpartition(":")
+            place, function = factory_parts(self._request.example, self._request.factory)
             _, module, self._layout = factory_file(place, self._layout, self._sources)
             return module, function
         function = example_of(self._sources.tree(path))
@@ -361,18 +356,6 @@ def _needs(names: Sequence[str]) -> str:
 def _may_be_resource(path: str) -> bool:
     """Whether a file that was read is one of the project's, and none of a tool's."""
     return path != _PYPROJECT and not any(part.startswith(".") for part in path.split("/"))
-
-
-def _project_root(directory: str) -> str:
-    """The nearest folder upward that a build tool knows, within the same repository; else `directory`."""
-    folder = os.path.abspath(directory)
-    while True:
-        if any(os.path.isfile(os.path.join(folder, marker)) for marker in _MARKERS):
-            return folder
-        parent = os.path.dirname(folder)
-        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
-            return os.path.abspath(directory)
-        folder = parent
 
 
 def _read(path: str) -> str | None:
