@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from struct import Struct
 from typing import NamedTuple, final
 
@@ -12,6 +12,7 @@ flags, method, stamp, CRC, packed size, size, name length, extra length, comment
 attributes, local header offset"""
 
 _KIND = Struct("<6xH4xI4xI")
+_SIZE = Struct("<20xI")
 _UNIX = 3
 _SYMLINK = 0o120000
 _FILE_TYPE = 0o170000
@@ -78,8 +79,22 @@ class Members(Mapping[str, Member]):
             return method, crc32, size
         return entry.method, entry.crc32, entry.size
 
+    def sizes(self, names: Iterable[str]) -> list[int]:
+        """Return the unpacked sizes of members; of very many in a fraction of the time."""
+        entries, read = self.entries, _SIZE.unpack_from
+        return [
+            read(entry)[0] if type(entry) is bytes else entry.size  # type: ignore[union-attr]
+            for entry in map(entries.__getitem__, names)
+        ]
+
     def below(self, folder: str) -> Members:
         """Return the members whose names start with `folder`, by the rest of their names."""
+        names = list(self.entries)
+        # All of an artifact's do, as a rule, and of all names together that is quickly told and cut off.
+        text = "\n".join(["", *names])
+        rest = text.split(f"\n{folder}")[1:]
+        if len(rest) == len(names) and text.count("\n") == len(names):
+            return Members(dict(zip(rest, self.entries.values(), strict=True)))
         skip = len(folder)
         return Members(
             {name[skip:]: entry for name, entry in self.entries.items() if name.startswith(folder)}

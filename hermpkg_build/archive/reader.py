@@ -12,10 +12,11 @@ from typing import final
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
-from hermpkg_build.archive.layout import VERSION_RECORD, problem_with_size
+from hermpkg_build.archive.layout import problem_with_size
 from hermpkg_build.archive.members import Member, Members
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
 from hermpkg_build.archive.record_sweep import sweep
+from hermpkg_build.archive.root_folder import below_root
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import ArchiveError
 
@@ -85,21 +86,18 @@ class ArchiveReader(Closing):
         self.name: str = self._file.name
         try:
             central = read_central_directory(self._file.view)
-            self.root: str = _root_of(central.members)
-            folder = f"{self.root}/" if self.root else ""
-            self.strays: tuple[str, ...] = tuple(
-                name for name in central.members if not name.startswith(folder)
-            )
-            _refuse_second_root(self.root, self.strays)
+            rooted = below_root(central.members)
         except ArchiveError as error:
             self.close()
             raise error.in_file(self.name) from None
+        self.root: str = rooted.root
+        self.strays: tuple[str, ...] = rooted.strays
         self.prefix: int = central.prefix
         self._limit = central.start
-        skip = len(folder)
-        self._members = central.members.below(folder)
+        self._members = rooted.members
+        folder = f"{self.root}/" if self.root else ""
         self.duplicates: tuple[str, ...] = tuple(
-            name[skip:] for name in central.duplicates if name.startswith(folder)
+            name.removeprefix(folder) for name in central.duplicates if name.startswith(folder)
         )
 
     def names(self) -> Sequence[str]:
@@ -213,9 +211,15 @@ class ArchiveReader(Closing):
             self._compare(self.entry(name), crc32)
             yield sha256
 
-    def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the number of bytes of each of the records `names`, unpacked. Raises ArchiveError."""
-        return {name: size for name, size, _ in self._swept(names, False)}
+    def sizes(self, names: Iterable[str]) -> list[int]:
+        """Return how many bytes each of the records `names` has, unpacked, as the directory says.
+
+        Whether a record is as the directory says is found out when it is read. Raises ArchiveError.
+        """
+        try:
+            return self._members.sizes(names)
+        except KeyError as missing:
+            raise self._no_record(str(missing.args[0])) from None
 
     def _swept(self, names: Iterable[str], contents: bool) -> Iterable[tuple[str, int, str]]:
         """Find records: their names, sizes and, where it is cheap, SHA-256; in the order of the file."""
@@ -320,10 +324,11 @@ class ArchiveReader(Closing):
 
     def _member(self, name: str) -> Member:
         if name not in self._members:
-            raise ArchiveError(
-                "the archive has no such record", facts=[("file", self.name), ("record", name)]
-            )
+            raise self._no_record(name)
         return self._members[name]
+
+    def _no_record(self, name: str) -> ArchiveError:
+        return ArchiveError("the archive has no such record", facts=[("file", self.name), ("record", name)])
 
     def _data_offset(self, name: str, member: Member) -> int:
         """Return the offset of a member's bytes. Its local header must agree with the directory."""
@@ -417,32 +422,3 @@ class ArchiveReader(Closing):
             facts=[("file", self.name), ("record", record), *facts],
             next_step="copy or build the archive again",
         )
-
-
-def _root_of(members: Members) -> str:
-    """Return the root folder: that of the version record, else the first segment, which all names share."""
-    if VERSION_RECORD in members:
-        return ""
-    for name in members:
-        folder, slash, rest = name.partition("/")
-        if slash and rest in (VERSION_RECORD, "version"):
-            return folder
-    shared = {name.partition("/")[0] for name in members}
-    if len(shared) == 1 and all("/" in name for name in members):
-        return shared.pop()
-    raise ArchiveError(
-        "the archive is not an artifact: its records do not lie in one root folder",
-        facts=[("records", ", ".join(list(members)[:5]) or "none")],
-    )
-
-
-def _refuse_second_root(root: str, strays: Sequence[str]) -> None:
-    """Refuse an archive in which others may see another artifact, as each reader chooses a root."""
-    for name in strays:
-        folder, _, rest = name.partition("/")
-        if rest == VERSION_RECORD:
-            raise ArchiveError(
-                "the archive holds several artifacts, each in a root folder of its own",
-                facts=[("folders", f"{root}, {folder}")],
-                next_step="take one out, but trust neither if it was sent to you",
-            )

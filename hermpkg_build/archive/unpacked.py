@@ -90,9 +90,9 @@ class UnpackedReader(Closing):
         """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
         return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
 
-    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+    def sizes(self, names: Iterable[str]) -> list[int]:
         """Return the number of bytes of each of the records `names`. Raises ArchiveError."""
-        return {name: self.size(name) for name in names}
+        return [self.size(name) for name in names]
 
     def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Return a function that gives a record's bytes, writable, each `mapped` copy-on-write or copied.

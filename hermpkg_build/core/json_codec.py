@@ -336,19 +336,25 @@ def _choices_check(choices: set[Any]) -> _ColumnCheck:
 
 
 def _objects_check(kind: Any, ignore_unknown: bool) -> _ColumnCheck | None:
-    checks = {name: _column_check(hint, ignore_unknown) for name, hint in _hints(kind).items()}
+    found = {name: _column_check(hint, ignore_unknown) for name, hint in _hints(kind).items()}
+    checks = {name: check for name, check in found.items() if check is not None}
     omitted = {each.name for each in fields(kind) if each.metadata == OMITTED}
-    if None in checks.values():
+    always = checks.keys() - omitted
+    if len(checks) < len(found):
         return None
 
     def fit(values: Collection[Any]) -> bool:
         if {*map(type, values)} != {dict}:
             return not values
-        for name, check in checks.items():
-            found = [value[name] for value in values if name in value]
-            if (name not in omitted and len(found) < len(values)) or (check and not check(found)):
-                return False
-        return ignore_unknown or {*chain.from_iterable(values)} <= checks.keys()
+        names = {*chain.from_iterable(values)}
+        if not (ignore_unknown or names <= checks.keys()):
+            return False
+        try:
+            columns = {name: list(map(itemgetter(name), values)) for name in always}
+        except KeyError:
+            return False
+        columns |= {name: [each[name] for each in values if name in each] for name in omitted & names}
+        return all(checks[name](column) for name, column in columns.items())
 
     return fit
 

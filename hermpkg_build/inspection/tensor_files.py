@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, EXTERN_MODULES
@@ -13,7 +13,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record, manifest_of
-from hermpkg_build.pickles.reading.nodes import read_pickle
+from hermpkg_build.pickles.reading.pickle_entries import entries_of
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.torch_saves import Place, read_pickle_file
 from hermpkg_build.runtime.contents.tensors_as_data import StorageRecords
@@ -89,7 +89,7 @@ def _entries(archive: ArchiveReader, name: str) -> tuple[TensorEntry, ...] | str
     if archive.entry(name).is_inflated:
         return "it unpacks to too much"
     try:
-        return tuple(tensor_entries(read_pickle(archive.read(name)), name))
+        return tuple(entries_of(archive.read(name), name))
     except ValueError as error:
         return str(error)
 
@@ -150,11 +150,6 @@ class _SavedRecords:
     def read(self, name: str) -> bytes:
         return self._archive.read(_saved(name))
 
-    def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        names = list(names)
-        sizes = self._archive.sizes(map(_saved, names))
-        return {name: sizes[_saved(name)] for name in names}
-
     def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
         view = self._archive.private_views(mapped)
         return lambda name: view(_saved(name))
@@ -180,9 +175,6 @@ class _PlacedRecords:
 
     def read(self, name: str) -> bytes:
         return bytes(self._view(name))
-
-    def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        return {name: self._places[name].size for name in names}
 
     def private_views(self, _mapped: bool | None = None) -> Callable[[str], memoryview]:
         return self._view

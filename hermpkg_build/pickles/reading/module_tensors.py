@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.reading.flat_tensors import KEY, PLAIN_TENSOR, FlatTensor, PlainTensors
@@ -33,21 +33,47 @@ def module_tensors(data: bytes) -> dict[str, FlatTensor] | None:
 
     They are those that `tensor_entries` has for it `in_state`, in the same order.
     """
+    read = _read(data)
+    return None if read is None else read.tensors
+
+
+def only_module_tensors(data: bytes) -> dict[str, FlatTensor] | None:
+    """Return what `module_tensors` does; None as well where the pickle may have other tensors than those."""
+    read = _read(data)
+    return read.tensors if read is not None and read.are_all else None
+
+
+class _Read(NamedTuple):
+    """The tensors of a state dict, and whether the pickle has no other."""
+
+    tensors: dict[str, FlatTensor]
+    are_all: bool
+
+
+def _read(data: bytes) -> _Read | None:
     if data[:2] not in (b"\x80\x02", b"\x80\x03"):
         return None
     with paused_collection:
+        machine = _Machine(data)
         try:
-            return state_tensors(_Machine(data).run(2))
+            tensors = state_tensors(machine.run(2))
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, struct.error, RecursionError):
             # `tensor_entries` says what is wrong, if anything is.
             return None
+        made = sum(tensor is not None for _, tensor in machine.seen.places)
+        are_all = not machine.refers_to_tensor and made == len({*map(id, tensors.values())})
+        return _Read(tensors, are_all)
 
 
 class _Machine:
-    """An unpickler of few opcodes."""
+    """An unpickler of few opcodes.
+
+    `refers_to_tensor` says that a tensor itself, not a parameter of it, stands in several places.
+    """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
+        self.refers_to_tensor = False
         self.plain = PlainTensors()
         self.seen = SeenModules(data)
         self.stack: list[Any] = []
@@ -64,6 +90,8 @@ class _Machine:
                 value = known[data[at:end]]
                 if type(value) is not tuple:
                     stack.append(value)
+                    if type(value) is FlatTensor:
+                        self.refers_to_tensor = True
                 elif value == _REBUILD:
                     end = self.tensor(at)
                 elif value == ORDERED and data[end : end + 2] == _CALLED_EMPTY:
@@ -129,7 +157,7 @@ def _made(function: object, arguments: object) -> object:
         return DictParts()
     if type(function) is not tuple or type(arguments) is not list or function == _CHOOSER:
         raise ValueError
-    if function[0] in _OTHER_MAKERS and function != PARAMETER:
+    if function[0] in _OTHER_MAKERS and not (function == PARAMETER and type(arguments[0]) is FlatTensor):
         raise ValueError
     return MadeObject(function, arguments)
 

@@ -213,9 +213,9 @@ class TorchReaderArchive:
         """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
         return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
 
-    def sizes(self, names: Iterable[str]) -> dict[str, int]:
+    def sizes(self, names: Iterable[str]) -> list[int]:
         """Count the bytes of each of the records `names`."""
-        return {name: self.size(name) for name in names}
+        return [self.size(name) for name in names]
 
     def private_views(self, _mapped: bool | None = None) -> Callable[[str], memoryview]:
         """Give a function that copies a record; writes to the copy do not reach the archive."""

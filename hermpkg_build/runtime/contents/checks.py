@@ -86,22 +86,20 @@ def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool
     listed = manifest.digests()
     # In the order of the file, which is quick to read in.
     names = [name for name in archive.names() if name != MANIFEST]
-    unread = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
-    unread = {name for name in unread if name.startswith(DATA)}
+    storages = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
     there = [name for name in names if name in listed]
-    found = archive.digests([name for name in there if name not in unread] if unread else there, listed)
-    if unread:
-        for name, size in archive.sizes([name for name in there if name in unread]).items():
-            listed_hash, _, listed_size = listed[name].partition("/")
-            found[name] = listed[name] if str(size) == listed_size else f"{listed_hash}/{size}"
-    if found == listed and len(names) == len(listed):
+    unread = [name for name in there if name in storages and name.startswith(DATA)]
+    sizes = zip(unread, archive.sizes(unread), strict=True)
+    changed = {name for name, size in sizes if listed[name].rpartition("/")[2] != str(size)}
+    not_read = {*unread}
+    read = [name for name in there if name not in not_read] if unread else there
+    found = archive.digests(read, listed)
+    changed |= {name for name, digest in found.items() if digest != listed[name]}
+    if not changed and len(names) == len(there) == len(listed):
         return
     yield from (f"{name} was added" for name in sorted({*names} - listed.keys()))
-    for name, digest in sorted(listed.items()):
-        if name not in found:
-            yield f"{name} is gone"
-        elif found[name] != digest:
-            yield f"{name} was changed"
+    for name in sorted(listed.keys() - {*there} | changed):
+        yield f"{name} {'was changed' if name in changed else 'is gone'}"
 
 
 def check_python(archive: Archive, mode: CheckMode) -> None:

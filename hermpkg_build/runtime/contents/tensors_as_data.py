@@ -62,9 +62,6 @@ class StorageRecords(Protocol):
     def read(self, name: str, /) -> bytes:
         """Read a record."""
 
-    def sizes(self, names: Iterable[str], /) -> Mapping[str, int]:
-        """Count the bytes of each of the records `names`."""
-
     def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]:
         """Give a function that gives a record's bytes, writable, which does not reach the file."""
 
