@@ -55,10 +55,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Keep what modules of tests are compiled to, whatever the environment says: each process reads all."""
+    """Keep what modules of tests are compiled to, whatever the environment says: each process reads all.
+
+    No garbage is collected meanwhile: what is made stays.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "dont_write_bytecode", False)
-        return (yield)
+        gc.disable()
+        try:
+            return (yield)
+        finally:
+            gc.enable()
 
 
 def pytest_collection_finish() -> None:

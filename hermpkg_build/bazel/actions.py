@@ -23,14 +23,14 @@ _BAZEL_VARIABLES = ("TESTBRIDGE_TEST_ONLY",)
 
 
 def environment(request: ActionRequest, _: FactsMemory) -> Warnings:
-    """Describe the interpreter that runs this, and print the fingerprint of the description.
+    """Describe the interpreter that runs this; print the fingerprint of that, and what bytecode it has.
 
     The lines after it are the files that may say how artifacts of the workspace record their environment.
     """
-    from hermpkg_build.bazel.environment import write_environment
+    from hermpkg_build.bazel.environment import bytecode_in_words, write_environment
     from hermpkg_build.bazel.recording import files_to_ask
 
-    print(write_environment(request.output), *files_to_ask(request.workspace), sep="\n")
+    print(write_environment(request.output), bytecode_in_words(), *files_to_ask(request.workspace), sep="\n")
     return ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 
 from hermpkg_build.analysis.search_path import environment_search_path
@@ -76,6 +76,11 @@ def write_environment(path: str) -> str:
     description = describe_environment()
     Path(path).write_bytes(dumps(description) + b"\n")
     return fingerprint(description).hash
+
+
+def bytecode_in_words() -> str:
+    """Tell apart interpreters that compile sources differently."""
+    return f"{sys.implementation.cache_tag}-{MAGIC_NUMBER.hex()}"
 
 
 def _state_of_folder(folder: str) -> str:

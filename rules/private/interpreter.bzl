@@ -4,6 +4,7 @@ InterpreterInfo = provider(
     doc = "A Python interpreter of this machine that has hermpkg's dependencies installed, and whatever models import.",
     fields = {
         "asked": "The paths of files of the workspace that may say how artifacts record their environment: a list.",
+        "bytecode": "What it compiles to, in words: the name of its cache files, and the number in them.",
         "environment": "The file that the action `environment` of hermpkg_build.bazel writes: it names what is installed.",
         "fingerprint": "A digest of that file, for command lines.",
         "path": "Its absolute path.",
@@ -15,6 +16,7 @@ InterpreterInfo = provider(
 def _python_interpreter_impl(ctx):
     return [InterpreterInfo(
         asked = ctx.attr.asked,
+        bytecode = ctx.attr.bytecode,
         environment = ctx.file.environment,
         fingerprint = ctx.attr.fingerprint,
         path = ctx.attr.path,
@@ -26,6 +28,7 @@ python_interpreter = rule(
     implementation = _python_interpreter_impl,
     attrs = {
         "asked": attr.string_list(),
+        "bytecode": attr.string(mandatory = True),
         "environment": attr.label(allow_single_file = [".json"], mandatory = True),
         "fingerprint": attr.string(mandatory = True),
         "path": attr.string(mandatory = True),

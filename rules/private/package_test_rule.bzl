@@ -4,7 +4,7 @@ load("//rules/private:attributes.bzl", "declare", "rule_attributes")
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
 load("//rules/private:providers.bzl", "ModelPackageInfo", "PythonModulesInfo", "merge_modules")
 load("//rules/private:requests.bzl", "INTERPRETER_FLAGS", "add", "label_text", "run_check", "target_request")
-load("//rules/private:tool.bzl", "launcher_path")
+load("//rules/private:tool.bzl", "runfile_path")
 
 _SCRIPT = """#!/bin/sh
 # Runs the test {label}, under bazel test as well as by itself.
@@ -26,7 +26,7 @@ def _package_test_impl(ctx):
     ctx.actions.write(request_file, request)
     script = ctx.actions.declare_file(ctx.label.name)
     command = [python.path] + INTERPRETER_FLAGS + [
-        "../" + launcher_path(ctx, ctx.attr._tool),
+        "../" + runfile_path(ctx, ctx.executable._tool),
         "test",
         "@" + request_file.short_path,
     ]
@@ -40,9 +40,9 @@ def _package_test_impl(ctx):
         is_executable = True,
     )
     runfiles = ctx.runfiles(
-        files = [artifact, checked, python.environment, request_file],
+        files = [artifact, checked, ctx.executable._tool, python.environment, request_file],
         transitive_files = files,
-    ).merge(ctx.attr._tool[DefaultInfo].default_runfiles)
+    )
     return [DefaultInfo(executable = script, runfiles = runfiles)]
 
 def _quoted(word):

@@ -15,6 +15,7 @@ load("{interpreter_bzl}", "python_interpreter")
 python_interpreter(
     name = "python",
     asked = _LINKS.values(),
+    bytecode = {bytecode},
     environment = "environment.json",
     fingerprint = {fingerprint},
     path = {path},
@@ -37,7 +38,7 @@ def _python_repository_impl(ctx):
     if described.return_code:
         fail("%s cannot run hermpkg: %s.\n%s" % (interpreter, _advice(ctx), described.stderr))
     lines = described.stdout.strip().split("\n")
-    links = {"workspace/%d" % number: path for number, path in enumerate(lines[1:])}
+    links = {"workspace/%d" % number: path for number, path in enumerate(lines[2:])}
     for link, path in links.items():
         ctx.symlink("%s/%s" % (root, path), link)
 
@@ -47,6 +48,7 @@ def _python_repository_impl(ctx):
     ctx.file(
         "BUILD",
         _BUILD.format(
+            bytecode = json.encode(lines[1]),
             fingerprint = json.encode(lines[0]),
             interpreter_bzl = Label("//rules/private:interpreter.bzl"),
             links = json.encode(links),

@@ -3,7 +3,6 @@
 load("//rules/private:interpreter.bzl", "InterpreterInfo")
 load("//rules/private:providers.bzl", "merge_modules")
 load("//rules/private:settings.bzl", "StringListInfo")
-load("//rules/private:tool.bzl", "ToolInfo", "launcher_path")
 
 # The attributes of every rule that has actions.
 TOOL_ATTRS = {
@@ -17,9 +16,9 @@ TOOL_ATTRS = {
     ),
     "_tool": attr.label(
         default = "//rules/private:tool",
-        cfg = "exec",
+        # Compiled by the interpreter of this configuration, which runs it.
+        cfg = "target",
         executable = True,
-        providers = [ToolInfo],
     ),
 }
 
@@ -207,11 +206,10 @@ def run_tool(ctx, action, request, inputs, outputs, mnemonic, progress_message, 
         add(request, "environment", python.environment.path)
         command.append("--environment=" + python.fingerprint)
         environment.append(python.environment)
-    launcher = "%s.runfiles/%s" % (ctx.executable._tool.path, launcher_path(ctx, ctx.attr._tool))
     requirements = {"requires-worker-protocol": "json", "supports-workers": "1"} if worker and python.workers else {}
     ctx.actions.run(
         executable = python.path,
-        arguments = INTERPRETER_FLAGS + [launcher] + command + [request],
+        arguments = INTERPRETER_FLAGS + [ctx.executable._tool.path] + command + [request],
         inputs = depset(environment, transitive = [inputs]),
         tools = [ctx.attr._tool[DefaultInfo].files_to_run],
         outputs = outputs,

@@ -382,5 +382,5 @@ model_package(
     # What the second one left.
     spawns = log.read_text().count('"mnemonic"')
     hits = log.read_text().replace(" ", "").count('"remoteCacheHit":true')
-    assert spawns == hits == 5
+    assert spawns == hits == 6
     assert digests[0] == digests[1]

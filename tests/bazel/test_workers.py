@@ -80,10 +80,12 @@ def base(app: Any) -> Path:
 def test_workers_make_what_sandboxes_make(app: Any, base: Path) -> None:
     digests = []
     for strategy in ("worker", "sandboxed", "local"):
+        # What compiles hermpkg is no worker.
+        asked = (f"--spawn_strategy={strategy}", "--strategy=HermpkgTool=sandboxed")
         (app.root / "app/parts.py").write_text(f"B = 1  # {strategy}\n")
-        built(app, f"--spawn_strategy={strategy}")
+        built(app, *asked)
         (app.root / "app/parts.py").write_text("A = 1\n")
-        digests.append(built(app, f"--spawn_strategy={strategy}"))
+        digests.append(built(app, *asked))
     assert len(set(digests)) == 1
     assert workers(base, "assemble")
     assert workers(base, "analyse")

@@ -78,7 +78,8 @@ def app(clean_checkouts: Callable[[str], Any]) -> Callable[[str], Any]:
 def test_another_checkout_runs_nothing(app: Callable[[str], Any], cache_url: str) -> None:
     one, two = app("one"), app("two")
     asked = ("//app", f"--remote_cache={cache_url}")
-    kinds = {"HermpkgAnalyse", "HermpkgCheck", "HermpkgLock", "HermpkgModel", "HermpkgAssemble"}
+    names = ("Analyse", "Assemble", "Check", "Lock", "Model", "Tool")
+    kinds = {f"Hermpkg{name}" for name in names}
     first = one.build(*asked)
     assert set(first) == kinds
     assert HIT not in {runner for runners in first.values() for runner in runners}

@@ -80,7 +80,7 @@ PARAMETERS = {
     "attr.label": {"allow_single_file", "cfg", "default", "doc", "executable", "mandatory", "providers"},
     "attr.label_keyed_string_dict": {"allow_files"},
     "ctx.actions.run": {
-        *("arguments", "executable", "execution_requirements", "inputs", "mnemonic", "outputs"),
+        *("arguments", "env", "executable", "execution_requirements", "inputs", "mnemonic", "outputs"),
         *("progress_message", "tools"),
     },
     "ctx.actions.write": {"content", "is_executable", "output"},
