@@ -95,7 +95,7 @@ class Environment:
         self._run([python, "-m", "venv", str(self.folder)])
         torch = "torch" if self.torch == "newest" else f"torch=={self.torch}"
         install = [str(self.interpreter), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        install += ["--no-cache-dir", "--editable", f"{REPOSITORY}[torch]"]
+        install += ["--no-cache-dir", "--editable", f"{REPOSITORY}[torch,sign]"]
         self._run([*install, torch, *LIBRARIES, *OF_THE_ZOO, *self.others])
         self._stamp.touch()
 
@@ -113,7 +113,11 @@ class Environment:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {' '.join(command)}\n")
             log.flush()
-            done = subprocess.run(command, stdout=log, stderr=subprocess.PIPE, text=True, check=False)
+            # The machine's settings of pip may hold versions back; its variables say where packages are.
+            variables = {"PIP_CONFIG_FILE": os.devnull, **os.environ}
+            done = subprocess.run(
+                command, env=variables, stdout=log, stderr=subprocess.PIPE, text=True, check=False
+            )
             log.write(done.stderr)
         if done.returncode:
             self.remove()
