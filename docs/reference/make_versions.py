@@ -24,8 +24,8 @@ objects, and has every environment read what every other has written. This page 
 
 ## Environments
 
-| Python | torch | numpy | passed | failed | skipped |
-|---|---|---|---|---|---|
+| Python | torch | numpy | passed | failed | skipped | tested |
+|---|---|---|---|---|---|---|
 """
 
 _CROSSINGS = """
@@ -105,12 +105,14 @@ def _environments(found: dict[str, Any]) -> Iterator[str]:
         if "versions" not in facts:
             _, torch, _, python = name.split("-")
             why = _cell(facts.get("missing", "not tried yet"))
-            yield f"| {python} | {torch} | | not made: {why} | | |\n"
+            yield f"| {python} | {torch} | | not made: {why} | | | |\n"
             continue
         tests = facts.get("tests", {}).values()
         sums = [str(sum(each[what] for each in tests)) for what in ("passed", "failed", "skipped")]
         versions = [facts["versions"][each] for each in ("python", "torch", "numpy")]
-        yield f"| {' | '.join([*versions, *sums])} |\n"
+        # Results of before this was noted have none.
+        when = max((each.get("when", "") for each in tests), default="")
+        yield f"| {' | '.join([*versions, *sums, when or 'before'])} |\n"
 
 
 def _crossings(found: dict[str, Any]) -> Iterator[str]:

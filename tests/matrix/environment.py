@@ -81,17 +81,26 @@ class Environment:
     def _stamp(self) -> Path:
         return self.folder / "made.stamp"
 
+    @property
+    def problem(self) -> str:
+        """Why it cannot be made here and now, "" where nothing is known to be in the way."""
+        if self.is_made:
+            return ""
+        if interpreter_of(self.python) is None:
+            return f"there is no Python {self.python} on the path or among pyenv's"
+        if shutil.disk_usage(REPOSITORY).free < FREE_BYTES + SIZE_BYTES:
+            return f"less than {(FREE_BYTES + SIZE_BYTES) >> 30} GiB are free on the disk"
+        return ""
+
     def make(self) -> None:
         """Install everything, unless that is done. Raises CannotMakeError."""
         if self.is_made:
             return
-        python = interpreter_of(self.python)
-        if python is None:
-            raise CannotMakeError(f"there is no Python {self.python} on the path or among pyenv's")
         self.remove()
+        if self.problem:
+            raise CannotMakeError(self.problem)
         FOLDER.mkdir(exist_ok=True)
-        if shutil.disk_usage(FOLDER).free < FREE_BYTES + SIZE_BYTES:
-            raise CannotMakeError(f"less than {(FREE_BYTES + SIZE_BYTES) >> 30} GiB are free on the disk")
+        python = str(interpreter_of(self.python))
         self._run([python, "-m", "venv", str(self.folder)])
         torch = "torch" if self.torch == "newest" else f"torch=={self.torch}"
         install = [str(self.interpreter), "-m", "pip", "install", "-q", "--disable-pip-version-check"]

@@ -20,8 +20,33 @@ def summary(states: Mapping[str, State]) -> dict[str, Any]:
     }
 
 
+def merged(earlier: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was found, and what was found earlier of that of which nothing is known now."""
+    known = {
+        name: facts if "versions" in facts or ("missing" in facts and "versions" not in before) else before
+        for name, facts in found["environments"].items()
+        for before in (earlier["environments"].get(name, facts),)
+    }
+    crossings = {(each["writer"], each["reader"], each["way"]): each for each in earlier["crossings"]}
+    crossings |= {(each["writer"], each["reader"], each["way"]): each for each in found["crossings"]}
+    same = {(*each["environments"], each["way"]): each for each in earlier["bytes"]}
+    same |= {(*each["environments"], each["way"]): each for each in found["bytes"]}
+    return {
+        "environments": known,
+        "crossings": [
+            each for (writer, reader, _), each in crossings.items() if {writer, reader} <= known.keys()
+        ],
+        "bytes": [each for (left, right, _), each in same.items() if {left, right} <= known.keys()],
+    }
+
+
 def _environment(state: State) -> dict[str, Any]:
-    found = {key: state[key] for key in ("missing", "versions", "tests") if state.get(key)}
+    found = {key: state[key] for key in ("missing", "versions") if state.get(key)}
+    tests = {
+        suite: {key: value for key, value in outcome.items() if key != "code"}
+        for suite, outcome in state.get("tests", {}).items()
+    }
+    found |= {"tests": tests} if tests else {}
     written = state.get("written", {})
     return {
         **found,

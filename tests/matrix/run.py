@@ -1,11 +1,11 @@
 """Tests hermpkg with the versions of Python and torch that people have, and has artifacts cross between them.
 
-    run.py [--no-tests] [--slow] [--keep] [--again] [ENVIRONMENT ...]
+    run.py [--no-tests] [--slow] [--failed] [--keep] [--again] [ENVIRONMENT ...]
 
-One environment after the other is made, writes artifacts and is removed; each then comes a second time,
-to read what all have written and to be tested. What was done with the same code is not done again, so
-that a run that was ended goes on. Ends with 1 where a test failed. results.json is what
-docs/reference/versions.md is made of.
+One environment after the other is made, writes artifacts, is tested and is removed; each then comes a second
+time, to read what the others have written. What was done with the same code is not done again, so that a run
+that was ended goes on; of the rest, results stay until there are newer ones. Ends with 1 where a test failed.
+results.json is what docs/reference/versions.md is made of.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from environment import FOLDER, HERE, REPOSITORY, CannotMakeError, Environment, environments
-from results import counts, summary, table
+from results import counts, merged, summary, table
 
 SUITES = {
     "compat": ["tests/compat"],
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("environments", nargs="*", metavar="ENVIRONMENT", help=f"of {', '.join(known)}")
     parser.add_argument("--no-tests", action="store_true", help="have artifacts cross, and nothing else")
     parser.add_argument("--slow", action="store_true", help="run the tests too that are marked as slow")
+    parser.add_argument("--failed", action="store_true", help="of suites that ran, only what failed then")
     parser.add_argument("--keep", action="store_true", help="keep the environments, 8 GiB each")
     parser.add_argument("--again", action="store_true", help="do again what was done with the same code")
     parser.add_argument("--jobs", default="2", help="how many processes test at once")
@@ -61,32 +63,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     state = _State()
     if options.again:
         state.forget([each.name for each in chosen])
+    for each in chosen:
+        print(f"{each.name}: {each.problem or 'can be made'}", flush=True)
+    suites = () if options.no_tests else SUITES
+    test = partial(_test, state=state, suites=suites, flags=flags, only_failed=options.failed)
     # The last of the first round is there already when the second begins.
     for each in chosen:
-        _visited(each, state, partial(_write, each, state), keep=options.keep or each is chosen[-1])
+        _visited(each, state, partial(_write, each, state))
+        _visited(each, state, partial(test, each), keep=options.keep or each is chosen[-1])
     for each in reversed(chosen):
-        _visited(each, state, partial(_read, each, state, list(known)), keep=True)
-        suites = () if options.no_tests else SUITES
-        _visited(each, state, partial(_test, each, state, suites, flags), keep=options.keep)
-    found = summary({name: state.of(name) for name in known})
+        _visited(each, state, partial(_read, each, state, list(known)), keep=options.keep)
+    found = merged(known_results(), summary({name: state.of(name) for name in known}))
     RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(table(found))
     return 1 if state.failed([each.name for each in chosen]) else 0
 
 
-class _State:
-    """What was found out about each environment, in a file each; with other code it counts for nothing."""
+def known_results() -> dict[str, Any]:
+    """What earlier runs have found out, here or elsewhere."""
+    found: dict[str, Any] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
 
-    def __init__(self) -> None:
-        self._code = _digest_of_code()
+
+class _State:
+    """What was found out about each environment, in a file each; and with which code, where that counts."""
 
     def of(self, name: str) -> dict[str, Any]:
         path = FOLDER / f"{name}.json"
-        if path.is_file():
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            if found["code"] == self._code:
-                return found
-        return {"code": self._code}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return found
 
     def forget(self, names: Sequence[str]) -> None:
         for name in names:
@@ -100,15 +105,23 @@ class _State:
         return any(suite["failed"] for name in names for suite in self.of(name).get("tests", {}).values())
 
 
-def _digest_of_code() -> str:
+def _digest_of_code(*others: str) -> str:
+    """The digest of the package, and of the files and folders `others`."""
+    places = [REPOSITORY / place for place in ("hermpkg_build", *others)]
+    files = [file for place in places for file in ([place] if place.is_file() else place.rglob("*.py"))]
     digest = hashlib.sha256()
-    crossing = [HERE / name for name in ("crossed_code.py", "crossing.py", "subjects.py")]
-    for file in sorted([*(REPOSITORY / "hermpkg_build").rglob("*.py"), *crossing]):
+    for file in sorted(files):
         digest.update(file.relative_to(REPOSITORY).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
 
 
-def _visited(environment: Environment, state: _State, visit: Callable[[], None], *, keep: bool) -> None:
+def _digest_of_crossing() -> str:
+    return _digest_of_code(*(f"tests/matrix/{name}.py" for name in ("crossed_code", "crossing", "subjects")))
+
+
+def _visited(
+    environment: Environment, state: _State, visit: Callable[[], None], *, keep: bool = True
+) -> None:
     """Visit an environment, which is made where there is something to do in it."""
     try:
         visit()
@@ -120,9 +133,9 @@ def _visited(environment: Environment, state: _State, visit: Callable[[], None],
 
 
 def _write(environment: Environment, state: _State) -> None:
-    """Write the artifacts that were not written."""
-    name = environment.name
-    if "written" in state.of(name):
+    """Write the artifacts that were not written with this code."""
+    name, code = environment.name, _digest_of_crossing()
+    if state.of(name).get("written with") == code:
         return
     print(f"{name}: is made", flush=True)
     environment.make()
@@ -131,23 +144,39 @@ def _write(environment: Environment, state: _State) -> None:
     folder = _artifacts(name)
     shutil.rmtree(folder, ignore_errors=True)
     _in(environment, [str(HERE / "crossing.py"), "write", str(folder)])
-    state.note(name, written=_summary_of_written(folder), missing=None)
+    state.note(name, written=_summary_of_written(folder), missing=None, **{"written with": code})
 
 
 def _artifacts(name: str) -> Path:
     return FOLDER / "artifacts" / name
 
 
-def _test(environment: Environment, state: _State, suites: Collection[str], flags: list[str]) -> None:
-    """Run the suites that were not run."""
+def _test(
+    environment: Environment, state: _State, suites: Collection[str], flags: list[str], only_failed: bool
+) -> None:
+    """Run the suites that were not run with this code; with `only_failed`, what failed in those that were."""
     name = environment.name
     for suite in suites:
-        done = state.of(name).get("tests", {})
-        if suite not in done and "written" in state.of(name):
-            environment.make()
-            outcome = _tested(environment, suite, [*flags, *SUITES[suite]])
-            print(f"{name}: {suite}: {counts(outcome)}", flush=True)
-            state.note(name, tests={**done, suite: outcome})
+        words = SUITES[suite]
+        code = _digest_of_code("tests/conftest.py", words[0])
+        known = state.of(name).get("tests", {}).get(suite)
+        if known is not None and known["code"] == code and not (only_failed and known["failed"]):
+            continue
+        environment.make()
+        again = _to_run_again(known) if only_failed and known is not None else []
+        outcome = _tested(environment, suite, [*flags, *(again or words)])
+        if again:
+            outcome["passed"] += known["passed"]
+            outcome["skipped"] += known["skipped"]
+        print(f"{name}: {suite}: {counts(outcome)}", flush=True)
+        outcome.update(code=code, when=time.strftime("%Y-%m-%d"))
+        state.note(name, tests={**state.of(name).get("tests", {}), suite: outcome})
+
+
+def _to_run_again(outcome: dict[str, Any]) -> list[str]:
+    """The tests that failed, as pytest calls them; none where the suite did not come to its end."""
+    named = [each.partition("::") for each in outcome["failures"] if "::" in each]
+    return [f"{module.replace('.', '/')}.py::{test}" for module, _, test in named]
 
 
 def _tested(environment: Environment, suite: str, words: list[str]) -> dict[str, Any]:
@@ -190,9 +219,12 @@ def _read(environment: Environment, state: _State, known: Sequence[str]) -> None
     name = environment.name
     if "written" not in state.of(name):
         return
-    writers = [writer for writer in known if "written" in state.of(writer)]
-    done = state.of(name).get("read", {})
-    missing = [writer for writer in writers if writer not in done]
+    code = _digest_of_crossing()
+    codes = {
+        writer: [code, state.of(writer)["written with"]] for writer in known if _artifacts(writer).is_dir()
+    }
+    done = state.of(name).get("read with", {})
+    missing = [writer for writer in codes if done.get(writer) != codes[writer]]
     if not missing:
         return
     environment.make()
@@ -203,12 +235,12 @@ def _read(environment: Environment, state: _State, known: Sequence[str]) -> None
     for _ in range(_MOST_CRASHES):
         if _in(environment, [str(HERE / "crossing.py"), "read", str(result), *folders], check=False) == 0:
             break
-    read = dict(done)
+    read = {**state.of(name).get("read", {}), **{writer: {} for writer in missing}}
     lines = [json.loads(line) for line in result.read_text(encoding="utf-8").splitlines()]
     outcomes = {tuple(line[:4]): line[4] for line in lines}
     for (writer, way, importer, subject), outcome in outcomes.items():
         read.setdefault(writer, {}).setdefault(f"{way} to {importer}", {})[subject] = outcome
-    state.note(name, read=read)
+    state.note(name, read=read, **{"read with": {**done, **{writer: codes[writer] for writer in missing}}})
 
 
 def _in(environment: Environment, words: list[str], *, check: bool = True) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -70,6 +71,14 @@ def program(name: str) -> Any:
     return module
 
 
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The program that `make matrix` runs."""
+    for name in ("environment", "results"):
+        monkeypatch.setitem(sys.modules, name, program(name))
+    return program("run")
+
+
 @pytest.fixture(scope="module")
 def other_python() -> str:
     """An interpreter of another version than this one's."""
@@ -116,7 +125,16 @@ def test_artifacts_cross_to_another_python_and_back_without_torch(other_python: 
 STATES = {
     "torch-1-python-3.10": {
         "versions": {"python": "3.10.1", "torch": "1", "numpy": "2"},
-        "tests": {"compat": {"passed": 5, "failed": 1, "skipped": 2, "failures": ["a::b"]}},
+        "tests": {
+            "compat": {
+                "passed": 5,
+                "failed": 1,
+                "skipped": 2,
+                "failures": ["a::b"],
+                "code": "0",
+                "when": "2026-01-02",
+            }
+        },
         "written": {
             "ours": {"a": {"records": {"m.pkl": "1", "v": "2"}}, "b": {"records": {"m.pkl": "1", "v": "2"}}},
             "built": {"a": {"error": "ValueError: no | way"}},
@@ -149,6 +167,62 @@ def test_a_summary_tells_what_differs() -> None:
     assert "not made: there is no Python 3.14" in text
 
 
+def test_what_was_found_stays_until_there_is_something_newer() -> None:
+    results = program("results")
+    earlier = results.summary(STATES)
+    nothing: dict[str, dict[str, Any]] = {name: {} for name in STATES}
+    assert results.merged(earlier, results.summary(nothing)) == earlier
+    assert results.merged(results.summary(nothing), earlier) == earlier
+    newer = {**STATES, "torch-1-python-3.11": {**STATES["torch-1-python-3.11"], "missing": None, "tests": {}}}
+    one = "torch-1-python-3.10"
+    newer[one] = {**STATES[one], "read": {one: {"ours to ours": {"a": "same"}}}}
+    found = results.merged(earlier, results.summary(newer))
+    assert [each["writer"] for each in found["crossings"]] == ["torch-1-python-3.11", one]
+    assert len(found["bytes"]) == len(earlier["bytes"])
+    (gone,) = results.merged(earlier, results.summary({one: {}}))["environments"]
+    assert gone == one
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome"),
+    [
+        (
+            (
+                '<t><testcase classname="a.b" name="c"/>'
+                '<testcase classname="a.b" name="d[::]"><error/></testcase></t>'
+            ),
+            (1, 1, ["a.b::d[::]"]),
+        ),
+        ("<t/>", (0, 1, ["the suite has no test"])),
+        (None, (0, 1, ["the suite did not end"])),
+    ],
+)
+def test_a_suite_passed_if_tests_ran_and_none_failed(
+    report: str | None,
+    outcome: tuple[int, int, list[str]],
+    run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+
+    def ran(*_: object, **__: object) -> int:
+        if report is not None:
+            (tmp_path / "e.s.xml").write_text(report)
+        return 0
+
+    monkeypatch.setattr(run, "_in", ran)
+    found = run._tested(argparse.Namespace(name="e"), "s", [])
+    assert (found["passed"], found["failed"], found["failures"]) == outcome
+    assert run._to_run_again(found) == [f"a/b.py::{each[5:]}" for each in outcome[2] if "::" in each]
+
+
+def test_the_suite_of_the_zoo_has_tests(run: Any) -> None:
+    words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", *run.SUITES["zoo"]]
+    done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.stdout.count("::test_") >= 3, done.stdout + done.stderr
+
+
 def test_the_page_shows_every_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = spec_from_file_location("make_versions", REPOSITORY / "docs/reference/make_versions.py")
     assert spec is not None
@@ -159,9 +233,9 @@ def test_the_page_shows_every_environment(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_text(json.dumps(program("results").summary(STATES)), encoding="utf-8")
     monkeypatch.setattr(maker, "RESULTS", path)
     page = maker.page()
-    assert "| 3.10.1 | 1 | 2 | 5 | 1 | 2 |" in page
+    assert "| 3.10.1 | 1 | 2 | 5 | 1 | 2 | 2026-01-02 |" in page
     assert "not made: there is no Python 3.14" in page
-    assert "| 3.13 | 2 | | not made: not tried yet | | |" in page
+    assert "| 3.13 | 2 | | not made: not tried yet | | | |" in page
     assert "| b | hermpkg to hermpkg | 1, 3.11 → 1, 3.10 | the process died |" in page
     assert "| a | hermpkg build | 1, 3.10 | ValueError: no \\| way |" in page
 
