@@ -395,7 +395,7 @@ def declared_module(target: DeclaredModule, root: str) -> ModuleSource:
         name=target.module,
         kind=ModuleKind.PACKAGE if target.is_package else ModuleKind.SOURCE,
         origin=Origin.WORKSPACE,
-        path=os.path.join(root, *target.path.split("/")),
+        path=os.path.join(root, target.path if os.sep == "/" else target.path.replace("/", os.sep)),
         shown=target.path,
         label=target.label,
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 
 from hermpkg_build.analysis.module_finder import ModuleSource, declared_module, namespaces_above
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import parent_of, parents_of, record_of_module
+from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.core.module_roles import ModuleKind
-from hermpkg_build.core.target import DeclaredModule
+from hermpkg_build.core.target import DeclaredModule, DeclaredModules
 
 _NOBODY = frozenset[int]()
 
@@ -20,62 +21,75 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
     folder: only then it makes no difference to a namespace package which of its modules are seen.
     """
 
-    def __init__(self, owners: Mapping[Label, Sequence[DeclaredModule]], root: str) -> None:
+    def __init__(self, owners: Mapping[Label, DeclaredModules], root: str) -> None:
         self.are_plain: bool = True
         self._root = root
-        self._declared = owners
+        self._declared = [*owners.values()]
         self._numbers = {label: number for number, label in enumerate(owners)}
         self._owners: dict[str, int] = {}
         self._below: dict[str, set[int]] = {}
         """The owners of modules below a name."""
-        self._modules: dict[str, DeclaredModule] = {}
+        self._places: dict[int, dict[str, int]] = {}
+        """The numbers of modules by name, of owners that were asked for one."""
         self._sources: dict[str, ModuleSource] = {}
         """The modules that somebody has asked for, and all namespace packages."""
-        places: dict[str, str] = {}
-        for number, modules in enumerate(owners.values()):
-            seen: set[tuple[str, str]] = set()
-            for module in modules:
-                name = module.module
-                self.are_plain &= (
-                    self._owners.setdefault(name, number) == number and name not in self._modules
-                )
-                self._modules[name] = module
-                above = module.path.removesuffix(record_of_module(name, module.is_package))
-                parent = parent_of(name)
-                if (parent, above) not in seen:
-                    seen.add((parent, above))
-                    self._note_parents(name, number, above, places)
+        above: dict[str, str] = {}
+        for number, modules in enumerate(self._declared):
+            names = modules.names
+            self.are_plain &= len({*names}) == len(names) and self._owners.keys().isdisjoint(names)
+            self._owners.update(dict.fromkeys(names, number))
+            for parent, folder in modules.parents:
+                self._note_parents(parent, number, folder, above)
         self._sources.update(self._namespaces())
 
-    def _note_parents(self, name: str, number: int, above: str, places: dict[str, str]) -> None:
-        """Note that an owner has a module below the parents of `name`; the topmost lies in `above`."""
-        for parent in parents_of(name):
+    def renewed(self) -> WorkspaceModules:
+        """Return the same modules, of which none was asked for yet."""
+        other = copy(self)
+        other._places = {}
+        other._sources = {name: source for name, source in self._sources.items() if name not in self._owners}
+        return other
+
+    def _note_parents(self, parent: str, number: int, folder: str, above: dict[str, str]) -> None:
+        """Note that an owner has a module in `parent`; all of that lies in `folder`."""
+        while parent:
             below = self._below.setdefault(parent, set())
-            self.are_plain &= places.setdefault(parent, above) == above
+            self.are_plain &= above.setdefault(parent, folder) == folder
             if number in below:
-                break
+                return
             below.add(number)
+            parent = parent_of(parent)
 
     def _namespaces(self) -> Mapping[str, ModuleSource]:
         """Return the namespace packages above all modules."""
-        modules = self._modules
-        lone = [name for name in sorted(modules) if parent_of(name) and parent_of(name) not in modules]
-        found = namespaces_above([declared_module(modules[name], self._root) for name in lone], self._root)
-        return {name: source for name, source in found.items() if name not in modules}
+        lone: list[str] = []
+        for modules in self._declared:
+            parents = {parent for parent, _ in modules.parents if parent and parent not in self._owners}
+            lone += [name for name in modules.names if parent_of(name) in parents] if parents else ()
+        sources = [declared_module(self._module(name), self._root) for name in sorted({*lone})]
+        found = namespaces_above(sources, self._root)
+        return {name: source for name, source in found.items() if name not in self._owners}
+
+    def _module(self, name: str) -> DeclaredModule:
+        number = self._owners[name]
+        places = self._places.get(number)
+        if places is None:
+            names = self._declared[number].names
+            places = self._places[number] = dict(zip(names, range(len(names)), strict=True))
+        return self._declared[number][places[name]]
 
     def __getitem__(self, name: str) -> ModuleSource:
         source = self._sources.get(name)
         if source is None:
             # Of two threads that are here at once, both get what the first has made.
-            source = self._sources.setdefault(name, declared_module(self._modules[name], self._root))
+            source = self._sources.setdefault(name, declared_module(self._module(name), self._root))
         return source
 
     def __contains__(self, name: object) -> bool:
-        return name in self._modules or name in self._sources
+        return name in self._owners or name in self._sources
 
     def __iter__(self) -> Iterator[str]:
-        yield from (name for name in tuple(self._sources) if name not in self._modules)
-        yield from self._modules
+        yield from (name for name in tuple(self._sources) if name not in self._owners)
+        yield from self._owners
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -89,7 +103,8 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
         """Return the modules of `labels`, which are some of the owners, as if there were no others."""
         if self.are_plain:
             return SeenModules(self, frozenset(self._numbers[label] for label in labels))
-        declared = {module.module: module for label in labels for module in self._declared[label]}
+        seen = [self._declared[self._numbers[label]] for label in labels]
+        declared = {module.module: module for modules in seen for module in modules}
         sources: dict[str, ModuleSource] = {}
         for name, module in sorted(declared.items()):
             source, known = declared_module(module, self._root), self[name]

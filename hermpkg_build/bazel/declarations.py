@@ -10,7 +10,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.core.target import ATTRIBUTES, DeclaredModule, PythonModules, RuleTarget
+from hermpkg_build.core.target import ATTRIBUTES, DeclaredModule, DeclaredModules, PythonModules, RuleTarget
 from hermpkg_build.errors import HermpkgError, LoadingError
 from hermpkg_build.loading.attribute_values import convert
 from hermpkg_build.loading.binding import problem_sentence
@@ -32,7 +32,7 @@ def read_targets(declarations: Sequence[Mapping[str, Json]]) -> dict[Label, Rule
 
 def modules_of_targets(
     targets: Mapping[Label, RuleTarget], source_roots: tuple[str, ...]
-) -> dict[Label, tuple[DeclaredModule, ...]]:
+) -> dict[Label, DeclaredModules]:
     """The modules of every `python_modules` target.
 
     Raises the one error, or GroupedError, with each file that cannot be a module, and each name that
@@ -40,7 +40,7 @@ def modules_of_targets(
     """
     errors: list[HermpkgError] = []
     owners: dict[str, DeclaredModule] = {}
-    found: dict[Label, tuple[DeclaredModule, ...]] = {}
+    found: dict[Label, DeclaredModules] = {}
     for target in targets.values():
         if not isinstance(target, PythonModules):
             continue

@@ -121,7 +121,7 @@ _TYPES: Mapping[str, AttributeType] = {
     "tuple[str, ...] | None": AttributeType.STRINGS,
     "Label": AttributeType.LABEL,
     "Label | None": AttributeType.LABEL,
-    "tuple[Label, ...]": AttributeType.LABELS,
+    "Sequence[Label]": AttributeType.LABELS,
     "Mapping[str, Label]": AttributeType.LABEL_DICT,
     "Mapping[str, str]": AttributeType.STRING_DICT,
     "Mapping[str, Json]": AttributeType.JSON_DICT,

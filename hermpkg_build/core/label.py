@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from hermpkg_build.core.made_sequence import MadeSequence
 from hermpkg_build.errors import LabelError
 
 # The characters that https://bazel.build/concepts/labels allows in target names and package paths. Surrogates
@@ -70,6 +72,32 @@ class Label:
     def path(self) -> str:
         """The workspace path that a file of this label has: ``models/resnet.py``."""
         return f"{self.package}/{self.name}" if self.package else self.name
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LabelsInPackage(MadeSequence[Label]):
+    """The labels of some names in one package: thousands of files, of which few are asked for by a label.
+
+    >>> LabelsInPackage("models", ("a.py", "b.py"))[1].path
+    'models/b.py'
+    """
+
+    package: str
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def made(self, at: int) -> Label:
+        """Make the label of the name at a place."""
+        return Label(self.package, self.names[at])
+
+
+def labels_in_package(package: str, labels: Collection[Label]) -> Sequence[Label]:
+    """Return `labels` in the form that takes the least memory, where all are in one package."""
+    if labels and all(label.package == package and not label.repository for label in labels):
+        return LabelsInPackage(package, tuple([label.name for label in labels]))
+    return tuple(labels)
 
 
 @dataclass(frozen=True, slots=True)

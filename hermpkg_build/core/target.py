@@ -6,13 +6,14 @@ The fields of a rule's class are the attributes that BUILD files give it. They a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.made_sequence import MadeSequence
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.errors import Location
 
@@ -66,7 +67,7 @@ class RuleTarget(Target):
     Attributes that name targets or files hold `Label`s.
     """
 
-    deps: tuple[Label, ...] = attribute(
+    deps: Sequence[Label] = attribute(
         "The `python_modules` targets whose modules this target may use.",
         default=[],
         rules=["python_modules"],
@@ -75,19 +76,25 @@ class RuleTarget(Target):
 
     def labelled(self) -> Iterator[tuple[Attribute, Label]]:
         """Give the labels in its attributes, in the order of the table, each with its attribute."""
+        for known, labels in self.labels_by_attribute():
+            yield from ((known, label) for label in labels)
+
+    def labels_by_attribute(self) -> Iterator[tuple[Attribute, Collection[Label]]]:
+        """Give the labels in each of its attributes that has labels, in the order of the table."""
         for known in ATTRIBUTES[type(self)]:
             value = getattr(self, known.name)
             if known.type is AttributeType.LABEL and value is not None:
-                yield known, value
+                yield known, (value,)
             elif known.type is AttributeType.LABELS:
-                yield from ((known, label) for label in value)
+                yield known, value
             elif known.type is AttributeType.LABEL_DICT:
-                yield from ((known, label) for label in value.values())
+                yield known, value.values()
 
     @property
     def dependencies(self) -> tuple[Label, ...]:
         """List the targets of rules that this one names, each once."""
-        return tuple(dict.fromkeys(label for known, label in self.labelled() if known.rules))
+        found = (labels for known, labels in self.labels_by_attribute() if known.rules)
+        return tuple(dict.fromkeys(label for labels in found for label in labels))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,10 +103,10 @@ class PythonModules(RuleTarget):
 
     rule: ClassVar[str] = "python_modules"
 
-    srcs: tuple[Label, ...] = attribute(
+    srcs: Sequence[Label] = attribute(
         "Source files of this package. `a/b.py` below a source root is the module `a.b`.", suffixes=[".py"]
     )
-    resources: tuple[Label, ...] = attribute(
+    resources: Sequence[Label] = attribute(
         "Data files that the modules read at run time, packed beside them. Factories find them by their "
         "paths from the workspace root, too.",
         default=[],
@@ -225,7 +232,7 @@ class PackageTest(RuleTarget):
     flaky: bool = attribute(
         "Whether the test is tried up to three times, and has passed when one of them did.", default=False
     )
-    data: tuple[Label, ...] = attribute(
+    data: Sequence[Label] = attribute(
         "Files that the test reads, at their paths in the workspace below the folder that it starts in.",
         default=[],
         suffixes=[""],
@@ -255,6 +262,28 @@ class DeclaredModule:
     def is_package(self) -> bool:
         """Whether the file is an ``__init__.py``."""
         return self.path.rpartition("/")[2] == "__init__.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class DeclaredModules(MadeSequence[DeclaredModule]):
+    """The modules of the `python_modules` target `owner`: the files `labels`, and the `names` that they have.
+
+    `parents` are the packages that modules lie in, "" for top-level ones, each with the folder above all of
+    it, which ends in a slash or is "".
+    """
+
+    owner: Label
+    labels: Sequence[Label]
+    names: Sequence[str]
+    parents: frozenset[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def made(self, at: int) -> DeclaredModule:
+        """Make the module at a place."""
+        label = self.labels[at]
+        return DeclaredModule(label=label, module=self.names[at], path=label.path, owner=self.owner)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

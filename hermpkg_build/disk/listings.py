@@ -23,8 +23,9 @@ def listing_bytes(entries: Mapping[str, bool] | None) -> bytes:
     """Return what is hashed of a listing: names as the file system has them; None is an absent folder."""
     if entries is None:
         return b"no folder"
-    lines = [os.fsencode(name) + (b"/\0" if is_folder else b"\0") for name, is_folder in entries.items()]
-    return b"".join(lines)
+    return os.fsencode(
+        "".join([f"{name}/\0" if is_folder else f"{name}\0" for name, is_folder in entries.items()])
+    )
 
 
 def list_folder(directory: str) -> tuple[Mapping[str, bool] | None, FileSignature | None]:
@@ -36,9 +37,12 @@ def list_folder(directory: str) -> tuple[Mapping[str, bool] | None, FileSignatur
         signature = signature_of(os.stat(directory))
         with os.scandir(directory) as entries:
             for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    found[entry.name] = False
+                    continue
                 links = links or entry.is_symlink()
                 kind = _is_folder(entry)
-                if kind is not None and entry.name != "__pycache__":
+                if kind is not None:
                     found[entry.name] = kind
     except OSError as error:
         if error.errno in _NO_FOLDER_ERRORS:
@@ -46,6 +50,7 @@ def list_folder(directory: str) -> tuple[Mapping[str, bool] | None, FileSignatur
         raise
     except ValueError:  # No path has NUL characters in it.
         return None, None
+    found.pop("__pycache__", None)
     return dict(sorted(found.items())), None if links else signature
 
 

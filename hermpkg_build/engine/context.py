@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import DeclaredModule, Model, PythonModules, Target
+from hermpkg_build.core.target import DeclaredModule, DeclaredModules, Model, PythonModules, Target
 from hermpkg_build.engine.code_states import UNREADABLE
 from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting
@@ -64,7 +64,7 @@ class TargetContext:
     tree: SourceTree
     code: CodeStates
     facts: CachedFacts
-    modules_of_target: Callable[[Label], tuple[DeclaredModule, ...]]
+    modules_of_target: Callable[[Label], DeclaredModules]
     declared_by: Callable[[str], Label | None]
     error_in: ErrorInTarget
     recording: Callable[[str], Recording] = lambda _: Recording()

@@ -10,7 +10,7 @@ from typing import Any
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, value_of_default
 from hermpkg_build.core.canonical_json import Json
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, labels_in_package
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.texts import clipped
 from hermpkg_build.errors import LabelError
@@ -162,14 +162,14 @@ def _string_or_strings(context: _Context, value: object) -> tuple[str, ...]:
     return _strings(context, value)
 
 
-def _labels(context: _Context, value: object) -> tuple[Label, ...]:
+def _labels(context: _Context, value: object) -> Sequence[Label]:
     labels: dict[Label, int] = {}
     for index, item in enumerate(context.items(value)):
         before = len(context.problems)
         label = context.label(item, (index,))
         if labels.setdefault(label, index) != index and len(context.problems) == before:
             context.bad(f"{str(label)!r} is there twice", (index,))
-    return tuple(labels)
+    return labels_in_package(context.package, labels)
 
 
 def _label_dict(context: _Context, value: object) -> dict[str, Label]:

@@ -8,7 +8,7 @@ from typing import Any
 from hermpkg_build.core.attributes import AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.json_codec import from_json, to_json
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, RuleTarget
 from hermpkg_build.errors import Location
@@ -80,7 +80,9 @@ def _encode_value(value: Any, package: str) -> Any:
         return f":{value.name}" if value.package == package else str(value)
     if isinstance(value, PolicyRule):
         return to_json(value)
-    if isinstance(value, tuple):
+    if isinstance(value, LabelsInPackage) and value.package == package:
+        return [f":{name}" for name in value.names]
+    if isinstance(value, tuple | LabelsInPackage):
         return [_encode_value(item, package) for item in value]
     if isinstance(value, Mapping):
         # Pairs, for canonical JSON sorts the keys of its objects, and order means something here.
@@ -97,6 +99,8 @@ def _decode_value(value: Any, kind: AttributeType, package: str) -> Any:
     if kind is AttributeType.LABEL:
         return _decode_label(value, package)
     if kind is AttributeType.LABELS:
+        if value and all(item.startswith(":") for item in value):
+            return LabelsInPackage(package, tuple([item[1:] for item in value]))
         return tuple(_decode_label(item, package) for item in value)
     if kind is AttributeType.POLICY:
         return tuple(from_json(PolicyRule, item) for item in value)

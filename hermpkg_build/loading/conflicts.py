@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import LabelsInPackage
 from hermpkg_build.core.module_names import parents_of, record_of_module
 from hermpkg_build.core.target import ModelPackage, PythonModules, RuleTarget
 from hermpkg_build.errors import Location
@@ -33,7 +33,7 @@ class Conflicts:
     def __init__(self) -> None:
         self._names: dict[str, Location] = {}
         self._outputs = _Places()
-        self._owners: dict[Label, PythonModules] = {}
+        self._owners: dict[str, PythonModules] = {}
 
     def take_name(self, name: str, location: Location) -> Location | None:
         """Take a target's name. Return the place of the target that has it already, if one does."""
@@ -59,15 +59,23 @@ class Conflicts:
             )
 
     def _add_modules(self, target: PythonModules, site: CallSite) -> None:
-        for index, label in enumerate(target.srcs):
-            if label.package != target.label.package:
+        srcs, own = target.srcs, target.label.package
+        if (
+            isinstance(srcs, LabelsInPackage)
+            and srcs.package == own
+            and self._owners.keys().isdisjoint(srcs.names)
+        ):
+            self._owners.update(dict.fromkeys(srcs.names, target))
+            return
+        for index, label in enumerate(srcs):
+            if label.package != own:
                 site.report(
                     f"{str(label)!r} is a file of another package",
                     argument="srcs",
                     path=(index,),
                     next_step=f"declare its python_modules in //{label.package}, and name that in deps",
                 )
-            elif (owner := self._owners.setdefault(label, target)) is not target:
+            elif (owner := self._owners.setdefault(label.name, target)) is not target:
                 site.report(
                     f"the module {str(label)!r} is in two python_modules targets",
                     argument="srcs",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from hermpkg_build.core.label import Label
-from hermpkg_build.core.module_names import is_dotted_identifier
-from hermpkg_build.core.target import DeclaredModule, PythonModules
+from hermpkg_build.core.label import Label, LabelsInPackage
+from hermpkg_build.core.module_names import folder_of_module, is_dotted_identifier, parent_of
+from hermpkg_build.core.target import DeclaredModules, PythonModules
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.collected_errors import raise_all
 
@@ -17,21 +18,57 @@ def module_targets(
     source_roots: tuple[str, ...],
     error_in: Callable[[PythonModules, Label, str, str], HermpkgError],
     is_environment: Callable[[str], bool] = lambda _folder: False,
-) -> tuple[DeclaredModule, ...]:
+) -> DeclaredModules:
     """The modules of a `python_modules` target, in the order of its srcs.
 
     Raises the one error, or GroupedError with all, that `error_in` makes for a file which cannot be a module,
     of its label, the problem and the next step; one for all files below a folder that is to be left out.
     `is_environment` tells whether a folder is a virtual environment.
     """
-    modules: list[DeclaredModule] = []
+    labels = target.srcs
+    places = _places_of(labels)
+    packages = {folder: _package_of(folder, source_roots) for folder in {place[0] for place in places}}
+    names = [_name_in(packages[folder], file) for folder, _, file in places]
+    if None in names:
+        wrong = [label for label, name in zip(labels, names, strict=True) if name is None]
+        raise_all(
+            _errors(target, wrong, source_roots, error_in, is_environment), f"in the files of {target.label}"
+        )
+    return declared_modules(target.label, labels, [name for name in names if name is not None])
+
+
+def declared_modules(owner: Label, labels: Sequence[Label], names: Sequence[str]) -> DeclaredModules:
+    """Return the files `labels` as the modules `names` of the target `owner`."""
+    places = zip(_places_of(labels), names, strict=True)
+    # One of each folder, for those of a folder have the same parent.
+    some = {(folder, slash, file == "__init__.py"): name for (folder, slash, file), name in places}
+    parents = set()
+    for (folder, slash, is_package), name in some.items():
+        inner = folder_of_module(name, is_package)
+        parents.add((parent_of(name), (folder + slash).removesuffix(inner + slash if inner else "")))
+    return DeclaredModules(owner=owner, labels=labels, names=tuple(names), parents=frozenset(parents))
+
+
+def _places_of(labels: Sequence[Label]) -> list[tuple[str, str, str]]:
+    """Split the paths of files at the last slash."""
+    if isinstance(labels, LabelsInPackage):
+        above = f"{labels.package}/" if labels.package else ""
+        return [(above + name).rpartition("/") for name in labels.names]
+    return [label.path.rpartition("/") for label in labels]
+
+
+def _errors(
+    target: PythonModules,
+    wrong: Sequence[Label],
+    source_roots: tuple[str, ...],
+    error_in: Callable[[PythonModules, Label, str, str], HermpkgError],
+    is_environment: Callable[[str], bool],
+) -> list[HermpkgError]:
+    """Say what is wrong with files that cannot be modules."""
     errors: list[HermpkgError] = []
     below: dict[str, list[Label]] = {}
-    for src in target.srcs:
-        name = module_name(src.path, source_roots)
-        if name is not None:
-            modules.append(DeclaredModule(label=src, module=name, path=src.path, owner=target.label))
-        elif folder := _folder_to_leave_out(src, source_roots, is_environment):
+    for src in wrong:
+        if folder := _folder_to_leave_out(src, source_roots, is_environment):
             below.setdefault(folder, []).append(src)
         else:
             errors.append(error_in(target, src, *_module_name_problem(src.path, source_roots)))
@@ -45,8 +82,7 @@ def module_targets(
             why = "a virtual environment" if is_environment(folder) else problem.rpartition(": ")[2]
             problem = f"{len(srcs):,} files below {folder} cannot be imported: {why}"
         errors.append(error_in(target, srcs[0], problem, next_step))
-    raise_all(errors, f"in the files of {target.label}")
-    return tuple(modules)
+    return errors
 
 
 def _folder_to_leave_out(
@@ -71,14 +107,19 @@ def module_name(path: str, source_roots: tuple[str, ...]) -> str | None:
     ``__init__.py`` is its folder's package. None where no module can have that name.
     """
     folder, _, file = path.rpartition("/")
-    package = _package_of(folder, source_roots)
-    stem = file.removesuffix(".py")
-    if package is None or stem == file:
+    return _name_in(_package_of(folder, source_roots), file)
+
+
+def _name_in(package: str | None, file: str) -> str | None:
+    """Return the module in a file of the folder of a `package`, as `module_name` does."""
+    if package is None or not file.endswith(".py"):
         return None
+    stem = file[:-3]
     if stem == "__init__":
         return package or None
-    name = f"{package}.{stem}" if package else stem
-    return name if "." not in stem and is_dotted_identifier(stem) else None
+    if not stem.isidentifier() or keyword.iskeyword(stem):
+        return None
+    return f"{package}.{stem}" if package else stem
 
 
 @lru_cache(maxsize=4096)

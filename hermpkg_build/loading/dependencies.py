@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hermpkg_build.core.attributes import Attribute
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.target import (
     DeclaredModule,
     FileTarget,
@@ -53,7 +53,10 @@ class _Walk:
         self._loader = loader
         self._errors: list[HermpkgError] = []
         self._targets: dict[Label, Target] = {}
-        self._modules: dict[str, tuple[DeclaredModule, PythonModules]] = {}
+        self._owners: dict[str, PythonModules] = {}
+        """The first target with a module, by its name."""
+        self._places: dict[Label, dict[str, int]] = {}
+        """The numbers of modules by name, of targets that share a name with another, or have one twice."""
 
     def run(self, labels: Sequence[Label]) -> Mapping[Label, Target]:
         roots = [label for label in labels if self._is_found(label)]
@@ -79,13 +82,13 @@ class _Walk:
         errors_before = len(self._errors)
         own = target.label.package
         files = self._loader.plain_files(own)
-        for attribute, named in target.labelled():
-            if attribute.suffixes and named.name in files and named.package == own:
-                continue  # There are thousands of them in srcs, and nothing more to ask.
-            dependency = self._dependency(target, attribute, named)
-            if isinstance(dependency, RuleTarget):
-                self._targets[named] = dependency
-                yield named
+        for attribute, labels in target.labels_by_attribute():
+            # There are thousands of files in srcs, and nothing more to ask.
+            for named in _others(labels, own, files) if attribute.suffixes else labels:
+                dependency = self._dependency(target, attribute, named)
+                if isinstance(dependency, RuleTarget):
+                    self._targets[named] = dependency
+                    yield named
         if len(self._errors) == errors_before:
             self._check(target)
 
@@ -148,8 +151,12 @@ class _Walk:
         except HermpkgError as error:
             self._errors.append(error)
             return
+        if len({*modules.names}) == len(modules) and self._owners.keys().isdisjoint(modules.names):
+            self._owners.update(dict.fromkeys(modules.names, target))
+            return
         for module in modules:
-            first, owner = self._modules.setdefault(module.module, (module, target))
+            owner = self._owners.setdefault(module.module, target)
+            first = self._first_of(owner, module.module)
             if first.label != module.label:
                 self._errors.append(
                     self._loader.error_in(
@@ -164,6 +171,16 @@ class _Walk:
                         next_step="rename one of the two, or leave one out of srcs",
                     )
                 )
+
+    def _first_of(self, owner: PythonModules, name: str) -> DeclaredModule:
+        """Return the first module of `owner` with a name that one of its modules has."""
+        modules = self._loader.module_targets(owner.label)
+        places = self._places.get(owner.label)
+        if places is None:
+            count = len(modules)
+            reverse = zip(reversed(modules.names), range(count - 1, -1, -1), strict=True)
+            places = self._places[owner.label] = dict(reverse)
+        return modules[places[name]]
 
     def _report(
         self,
@@ -223,3 +240,10 @@ class _Walk:
                 next_step="remove one of these dependencies",
             )
         )
+
+
+def _others(labels: Collection[Label], package: str, files: frozenset[str]) -> Collection[Label]:
+    """Return those of `labels` that are none of the `files` of a package."""
+    if isinstance(labels, LabelsInPackage) and labels.package == package and files.issuperset(labels.names):
+        return ()
+    return [label for label in labels if label.name not in files or label.package != package]

@@ -72,9 +72,11 @@ def glob_files(
     excluded = [_exclusion(pattern) for pattern in call.exclude]
     kept = []
     for name in sorted(found):
-        proceed()
-        if not any(matches(name) for matches in excluded):
-            kept.append(name)
+        if excluded:
+            proceed()
+            if any(matches(name) for matches in excluded):
+                continue
+        kept.append(name)
     if not kept and not call.allow_empty:
         reason = "matches only files that are excluded" if found else "includes nothing"
         raise GlobError(None, reason)
@@ -117,7 +119,11 @@ class _Walk:
             states = self._selves_and_below(states)
             last = "*"
         self._proceed()
-        return {_join(folder, name) for folder in states for name in _select(last, self._list(folder)[1])}
+        found: set[str] = set()
+        for folder in states:
+            names = _select(last, self._list(folder)[1])
+            found.update([f"{folder}/{name}" for name in names] if folder else names)
+        return found
 
     def _list(self, folder: str) -> tuple[list[str], list[str]]:
         """Return the names of the folders and of the files in `folder`."""
@@ -164,6 +170,9 @@ def _select(segment: str, names: Sequence[str]) -> list[str]:
         return [segment] if segment in names else []
     if segment == "*":
         return list(names)
+    if segment.count("*") == 1 and segment.startswith("*"):
+        ending = segment[1:]
+        return [name for name in names if name.endswith(ending) and not name.startswith(".")]
     matches = _segment_matcher(segment)
     return [name for name in names if matches(name)]
 

@@ -12,7 +12,7 @@ from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.target import (
     BuildFile,
-    DeclaredModule,
+    DeclaredModules,
     FileTarget,
     ModelPackage,
     ModuleTarget,
@@ -61,7 +61,7 @@ class Loader:
         self._said: set[tuple[Location, str]] = set()
         self._files: dict[str, BuildFile | HermpkgError] = {}
         self._owners: dict[str, Mapping[str, PythonModules]] = {}
-        self._modules: dict[Label, tuple[DeclaredModule, ...]] = {}
+        self._modules: dict[Label, DeclaredModules] = {}
         self._plain_files: dict[str, frozenset[str]] = {}
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
@@ -117,13 +117,14 @@ class Loader:
             entries = self._tree.entries(self.packages.directory(package)) or {}
             names = {name for name, is_folder in entries.items() if not is_folder}
             found = names - self.build_file(package).targets.keys()
-            known = frozenset(
-                name for name in found if not self.packages.is_output(Label(package, name).path)
-            )
+            # All that lies in a folder is an output if one thing is; in the root, each is for itself.
+            outputs = {name for name in (() if package else found) if self.packages.is_output(name)}
+            is_output = bool(package) and self.packages.is_output(package)
+            known = frozenset(() if is_output else found - outputs)
             self._plain_files[package] = known
         return known
 
-    def module_targets(self, label: Label) -> tuple[DeclaredModule, ...]:
+    def module_targets(self, label: Label) -> DeclaredModules:
         """List the modules of a `python_modules` target, in the order of its srcs.
 
         Raises LoadingError or GroupedError for files that cannot be modules or do not exist.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.signatures import FileSignature
@@ -30,7 +30,8 @@ class DigestIndex:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._folders: dict[str, dict[str, tuple[FileSignature, bytes]]] = {}
+        self._folders: dict[str, dict[str, bytes]] = {}
+        """The packed records of files by name: of very many, few are asked for."""
         self._changed: set[str] = set()
         self._lock = threading.RLock()
 
@@ -38,9 +39,10 @@ class DigestIndex:
         """The digest recorded for the file at `path` under this very signature."""
         folder, _, name = path.rpartition("/")
         recorded = self._folder(folder).get(name)
-        if recorded is None or recorded[0] != signature:
+        if recorded is None:
             return None
-        return Digest(recorded[1].hex(), signature[0])
+        *known, digest = _RECORD.unpack(recorded)
+        return Digest(digest.hex(), signature[0]) if tuple(known) == signature else None
 
     def load(self, folders: Iterable[str]) -> None:
         """Read the rows of many folders at once, ahead of questions for their files."""
@@ -48,14 +50,14 @@ class DigestIndex:
             keys = {_folder_key(folder): folder for folder in folders if folder not in self._folders}
             rows = self._database.get_many(keys)
             for key, folder in keys.items():
-                self._folders[folder] = dict(_decode(rows.get(key, b"")))
+                self._folders[folder] = _decode(rows.get(key, b""))
 
     def record(self, path: str, signature: FileSignature, digest: Digest) -> None:
         """Remember the digest of a file, unless the signature cannot be a regular file's."""
         if signature[0] != digest.size or signature[1] not in _TIMES or signature[2] not in _TIMES:
             return
         folder, _, name = path.rpartition("/")
-        value = (signature, bytes.fromhex(digest.hash))
+        value = _RECORD.pack(*signature, bytes.fromhex(digest.hash))
         with self._lock:
             files = self._folder(folder)
             if files.get(name) != value:
@@ -75,7 +77,7 @@ class DigestIndex:
             changed, self._changed = self._changed, set()
             return {_folder_key(folder): _encode(self._folders[folder]) for folder in changed}
 
-    def _folder(self, folder: str) -> dict[str, tuple[FileSignature, bytes]]:
+    def _folder(self, folder: str) -> dict[str, bytes]:
         if folder not in self._folders:
             self.load([folder])
         return self._folders[folder]
@@ -139,18 +141,15 @@ def _facts_key(digest: Digest, version: str) -> bytes:
     return b"facts\0" + bytes.fromhex(digest.hash) + version.encode()
 
 
-def _encode(files: Mapping[str, tuple[FileSignature, bytes]]) -> bytes:
-    names = b"\0".join(os.fsencode(name) for name in files)
-    records = b"".join(_RECORD.pack(*signature, digest) for signature, digest in files.values())
-    return len(files).to_bytes(4, "little") + records + names
+def _encode(files: Mapping[str, bytes]) -> bytes:
+    names = os.fsencode("\0".join(files))
+    return len(files).to_bytes(4, "little") + b"".join(files.values()) + names
 
 
-def _decode(row: bytes) -> Iterator[tuple[str, tuple[FileSignature, bytes]]]:
+def _decode(row: bytes) -> dict[str, bytes]:
     """The inverse of `_encode`; nothing for an empty row."""
     end = 4 + int.from_bytes(row[:4], "little") * _RECORD.size
     if end == 4 or len(row) < end:
-        return
-    names = os.fsdecode(row[end:]).split("\0")
-    for name, record in zip(names, _RECORD.iter_unpack(row[4:end]), strict=True):
-        size, mtime, ctime, inode, device, digest = record
-        yield name, ((size, mtime, ctime, inode, device), digest)
+        return {}
+    records = [row[start : start + _RECORD.size] for start in range(4, end, _RECORD.size)]
+    return dict(zip(os.fsdecode(row[end:]).split("\0"), records, strict=True))

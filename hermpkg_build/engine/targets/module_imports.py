@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.shared_imports import SharedImports
 from hermpkg_build.analysis.workspace_modules import WorkspaceModules
-from hermpkg_build.core.target import DeclaredModule, PythonModules
+from hermpkg_build.core.target import DeclaredModules, PythonModules
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hermpkg_build.core.label import Label
     from hermpkg_build.engine.context import TargetContext
 
@@ -28,7 +26,7 @@ def imports_of_modules(context: TargetContext) -> SharedImports:
 
 
 def _made(context: TargetContext) -> SharedImports:
-    declared: dict[Label, Sequence[DeclaredModule]] = {}
+    declared: dict[Label, DeclaredModules] = {}
     for label, target in context.targets.items():
         if isinstance(target, PythonModules):
             with suppress(HermpkgError):

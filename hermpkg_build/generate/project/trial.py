@@ -15,10 +15,10 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.core.label import Label
+from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
-from hermpkg_build.core.target import DeclaredModule, Model, ModelPackage, PythonModules, Target
+from hermpkg_build.core.target import Model, ModelPackage, PythonModules, Target
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import TargetContext
@@ -34,7 +34,7 @@ from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.generate.factory import returns_nothing
 from hermpkg_build.generate.made_report import versions_needed
-from hermpkg_build.loading.declared_modules import module_name
+from hermpkg_build.loading.declared_modules import declared_modules, module_name
 from hermpkg_build.loading.workspace import Workspace
 from hermpkg_build.store.cache import open_cache
 
@@ -132,11 +132,13 @@ def _in_memory(
     request: TrialRequest, tree: SourceTree, facts: FactsStore, jobs: int
 ) -> tuple[TargetContext, Model, ModelPackage]:
     """The workspace as it is going to be, but for the policy and with all modules in one target."""
-    modules = [
-        DeclaredModule(label=Label("", path), module=name, path=path, owner=_MODULES)
+    named = [
+        (path, name)
         for path in request.files
         if (name := module_name(path, request.workspace.source_roots)) is not None
     ]
+    labels = LabelsInPackage("", [path for path, _ in named])
+    modules = declared_modules(_MODULES, labels, [name for _, name in named])
     model = Model(
         label=Label("", f"{request.name}_model"),
         factory=request.factory,
@@ -153,7 +155,7 @@ def _in_memory(
         deps=(_MODULES,),
     )
     targets: dict[Label, Target] = {
-        _MODULES: PythonModules(label=_MODULES, srcs=tuple(module.label for module in modules)),
+        _MODULES: PythonModules(label=_MODULES, srcs=labels),
         model.label: model,
         package.label: package,
     }
@@ -165,7 +167,7 @@ def _in_memory(
         tree=tree,
         code=CodeStates(tree),
         facts=CachedFacts(tree, facts, Journal(BuildObserver()), jobs),
-        modules_of_target={_MODULES: tuple(modules)}.__getitem__,
+        modules_of_target={_MODULES: modules}.__getitem__,
         declared_by=lambda _: None,
         error_in=_error_in,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,15 +12,21 @@ from hermpkg_build.analysis import workspace_modules
 from hermpkg_build.analysis.module_finder import declared_module, namespaces_above
 from hermpkg_build.analysis.workspace_modules import WorkspaceModules
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import DeclaredModule
+from hermpkg_build.core.module_names import record_of_module
+from hermpkg_build.core.target import DeclaredModule, DeclaredModules
+from hermpkg_build.loading.declared_modules import declared_modules
 
 names = st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join)
 
 
 def declared(number: int, name: str, *, is_package: bool) -> DeclaredModule:
-    path = name.replace(".", "/") + ("/__init__.py" if is_package else ".py")
-    label = Label(f"lib{number}", "code")
-    return DeclaredModule(label=Label(f"lib{number}", path), module=name, path=f"src/{path}", owner=label)
+    label = Label("src", record_of_module(name, is_package))
+    return DeclaredModule(label=label, module=name, path=label.path, owner=Label(f"lib{number}", "code"))
+
+
+def owned(modules: Sequence[DeclaredModule]) -> DeclaredModules:
+    labels, names = [each.label for each in modules], [each.module for each in modules]
+    return declared_modules(modules[0].owner, labels, names)
 
 
 @settings(max_examples=100)
@@ -32,7 +40,7 @@ def test_all_modules_are_those_declared_and_the_namespaces_above(
     for number, name, is_package in modules:
         module = declared(number, name, is_package=is_package)
         owners.setdefault(module.owner, []).append(module)
-    found = WorkspaceModules(owners, "/w")
+    found = WorkspaceModules({label: owned(own) for label, own in owners.items()}, "/w")
     sources = {each.module: declared_module(each, "/w") for own in owners.values() for each in own}
     expected = {**namespaces_above([sources[name] for name in sorted(sources)], "/w"), **sources}
     assert dict(found) == expected
@@ -51,7 +59,7 @@ def test_a_module_is_made_once_when_somebody_asks(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(workspace_modules, "declared_module", counted)
     own = [declared(0, "a", is_package=True), *(declared(0, f"a.{name}", is_package=False) for name in "bcd")]
-    modules = WorkspaceModules({own[0].owner: own}, "/w")
+    modules = WorkspaceModules({own[0].owner: owned(own)}, "/w")
     assert made == []
     assert modules["a.c"] is modules["a.c"]
     assert made == ["a.c"]

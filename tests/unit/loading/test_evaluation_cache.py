@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.target import ATTRIBUTES, BuildFile, ModelPackage, RuleTarget
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.requested import load_requested
@@ -91,6 +92,28 @@ def exact(file: BuildFile) -> object:
         list(file.exports.items()),
         file.messages,
     ]
+
+
+def test_of_files_that_nobody_asks_for_no_label_is_made(
+    files: WorkspaceFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.build("p", 'python_modules(name = "lib", srcs = glob(["*.py"]), resources = glob(["d/*.txt"]))\n')
+    files.write("p/d/w.txt")
+    for number in range(30):
+        files.write(f"p/m{number}.py")
+    made: list[str] = []
+    make = LabelsInPackage.made
+
+    def counted(labels: LabelsInPackage, at: int) -> Label:
+        made.append(labels.names[at])
+        return make(labels, at)
+
+    monkeypatch.setattr(LabelsInPackage, "made", counted)
+    for cache in ("new", "known"):
+        made.clear()
+        loader = files.loader(ActionCache(str(tmp_path / "cache")))
+        load_requested(loader, ["//p:lib"])
+        assert made == ["d/w.txt"], cache
 
 
 def test_a_cached_file_cannot_be_told_from_a_fresh_one(cached: WorkspaceFiles, tmp_path: Path) -> None:
