@@ -62,6 +62,27 @@ class SharedImports:
         self._graphs: dict[tuple[object, ...], _Graph | None] = {}
         self._lock = threading.Lock()
 
+    def count(self) -> int:
+        """Count the modules whose imports were followed, once for each policy."""
+        return sum(len(graph.answers) for graph in tuple(self._graphs.values()) if graph is not None)
+
+    def renewed(self) -> SharedImports:
+        """Return the imports of the same modules, of which none is followed yet.
+
+        Who follows imports by the old ones may go on.
+        """
+        modules, known = self.modules.renewed(), self.finder
+        finder = ModuleFinder(
+            tree=known.tree,
+            given=modules,
+            workspace_root=known.workspace_root,
+            search_path=(),
+            source_roots=known.source_roots,
+            declared_by=known.declared_by,
+            beside=known,
+        )
+        return SharedImports(modules, finder, self._facts)
+
     def imports_for(
         self,
         rules: Sequence[PolicyRule],

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _MOST_HELD = 32 << 20
 """After so many bytes of sources all are let go: artifacts that are made one after the other share most."""
 
-_MOST_ENTRIES = 50_000
-
 
 class ModuleShelf:
     """The parts of modules whose sources are files, by their nodes; for any thread.
@@ -59,8 +57,6 @@ class ModuleShelf:
 
     def keep_entry(self, node: ModuleNode, entry: bytes) -> None:
         """Keep the entry of a module in the manifest."""
-        if len(self._entries) > _MOST_ENTRIES:
-            self._entries = {}
         self._entries[node.name] = (node, entry)
 
 

@@ -15,22 +15,46 @@ if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode
 
 
+_MOST_FOLLOWED = 10_000
+"""The imports of so many modules are kept, with all else that is known of each: some three kilobytes."""
+
+_ARTIFACTS = 4
+"""Or those of so many artifacts as the largest one, where that is more."""
+
+
 class ModuleSharing:
     """The modules of one build, for any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._imports: SharedImports | None
+        self._largest = 0
         self.release()
 
     def release(self) -> None:
         """Let go of all that is known: no target is left to be built."""
         self._imports = None
+        self._let_go()
+        self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}
+        self._needed: dict[Label, tuple[Label, ...]] = {}
+
+    def _let_go(self) -> None:
         self.shelf: ModuleShelf = ModuleShelf()
         self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
         """The names and the texts of modules as inputs of actions, with the nodes that they are of."""
-        self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}
-        self._needed: dict[Label, tuple[Label, ...]] = {}
+
+    def finish(self, modules: int) -> None:
+        """Know that an artifact of so many modules is made; let go of modules where very many are known.
+
+        Artifacts that are made one after the other share most. What one of them needs of what was let go is a
+        small part of what was found out since the last time, so that nearly nothing is found out twice.
+        """
+        with self._lock:
+            self._largest = max(self._largest, modules)
+            most = max(_MOST_FOLLOWED, _ARTIFACTS * self._largest)
+            if self._imports is not None and self._imports.count() > most:
+                self._imports = self._imports.renewed()
+                self._let_go()
 
     def owners(self, labels: Sequence[Label], targets: Mapping[Label, Target]) -> tuple[PythonModules, ...]:
         """List the `python_modules` targets among `labels` and all they depend on, near ones first."""

@@ -31,6 +31,7 @@ class TextUses:
     def __init__(self) -> None:
         self._packed: Uses = {}
         self._listed: Uses = {}
+        self._count = 0
         self._searched: set[str] = set()
         self._read: set[str] = set()
         self._lock = threading.Lock()
@@ -41,13 +42,20 @@ class TextUses:
         for path, record in records:
             if found.setdefault(path, record) != record:
                 self.note_read([path])
-        with self._lock:
-            self._packed[label] = found
+        self._note(self._packed, label, found)
 
     def note_listed(self, label: str, files: Mapping[str, str]) -> None:
         """Note the files, by absolute path, that make the digest of `label`, with their workspace paths."""
+        self._note(self._listed, label, dict(files))
+
+    def _note(self, uses: Uses, label: str, files: dict[str, str]) -> None:
         with self._lock:
-            self._listed[label] = dict(files)
+            self._count += len(files)
+            if self._count <= _MOST_USES:
+                uses[label] = files
+            else:  # There will be no table.
+                self._packed.clear()
+                self._listed.clear()
 
     def note_searched(self, paths: Iterable[str]) -> None:
         """Note files of which the code and the `quoted_names` decide what a target is, and nothing else."""
@@ -74,6 +82,8 @@ class TextUses:
         or is not known of the other targets.
         """
         with self._lock:
+            if self._count > _MOST_USES:
+                return None
             packed = {**(before.packed if before else {}), **self._packed}
             listed = {**(before.listed if before else {}), **self._listed}
             refused = {*by_text, *self._read}

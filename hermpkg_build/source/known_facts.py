@@ -15,7 +15,7 @@ from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts
 WORTH_PROCESSES = 300
 """From this many files on, starting helper processes pays."""
 
-_MOST_KNOWN = 30_000
+_MOST_KNOWN = 10_000
 """So many facts are kept in memory, about a kilobyte each."""
 
 

@@ -19,6 +19,7 @@ from hypothesis import Phase, given, settings
 
 from hermpkg_build.analysis import shared_imports
 from hermpkg_build.analysis.import_following import Follower
+from hermpkg_build.engine import module_sharing
 from hermpkg_build.engine.build import build_targets
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.opening import open_build
@@ -60,6 +61,15 @@ def test_an_artifact_is_the_same_whatever_else_is_built(workspace: Workspace) ->
     assert differing(workspace) == []
 
 
+@settings(max_examples=4, phases=[Phase.generate])
+@given(workspaces)
+def test_so_it_is_where_what_is_known_of_modules_is_let_go_after_each(workspace: Workspace) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module_sharing, "_MOST_FOLLOWED", 0)
+        patched.setattr(module_sharing, "_ARTIFACTS", 0)
+        assert differing(workspace) == []
+
+
 HIDDEN = Workspace(
     imports={"three.a": [(1, "space.four.a")], "two.a": [(0, "three.a"), (0, "space.four.b")]},
     deps={"two": frozenset({"three", "space/four"})},
@@ -77,9 +87,8 @@ def test_sharing_what_does_not_hold_breaks_the_law(monkeypatch: pytest.MonkeyPat
     assert "three" in differing(HIDDEN)
 
 
-def test_each_module_is_followed_once_for_all_artifacts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def follow_chain(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Build artifacts that hold all before them, and list the modules whose imports were followed."""
     followed: list[str] = []
     follow = Follower.follow
 
@@ -96,6 +105,20 @@ def test_each_module_is_followed_once_for_all_artifacts(
         deps={folder: frozenset(FOLDERS) for folder in FOLDERS},
         packages=frozenset(FOLDERS),
     )
-    chain.write(tmp_path)
-    assert len(built(tmp_path, ("//...",), "cache")) == len(FOLDERS)
+    chain.write(root)
+    assert len(built(root, ("//...",), "cache")) == len(FOLDERS)
+    return followed
+
+
+def test_each_module_is_followed_once_for_all_artifacts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = follow_chain(tmp_path, monkeypatch)
     assert len(followed) == len(set(followed)), "each once, though four artifacts hold the first"
+
+
+def test_what_is_let_go_is_followed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_sharing, "_MOST_FOLLOWED", 0)
+    monkeypatch.setattr(module_sharing, "_ARTIFACTS", 0)
+    followed = follow_chain(tmp_path, monkeypatch)
+    assert len(followed) > len(set(followed)), "the memory that this saves is bought by work"

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from hermpkg_build.core.label import Label
     from hermpkg_build.factories.request import ModelObject
 
-_MOST_TEXTS = 50_000
-"""So many texts of modules are kept for the next artifact, about 250 bytes each."""
-
 _VERSION = 5
 """Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
@@ -83,6 +80,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
     build.context.texts.note_packed(str(target.label), _packed_texts(request))
+    build.context.sharing.finish(len(request.graph.nodes))
     if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
@@ -118,8 +116,6 @@ def _assemble_action(context: TargetContext, target: ModelPackage, request: Arti
     for name, stated in request.licenses.items():
         inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
     texts = context.sharing.texts
-    if len(texts) > _MOST_TEXTS:
-        texts.clear()
     for node in request.graph:
         known = texts.get(node.name)
         # Nodes of one graph that artifacts share are one object each, with one label.

@@ -13,7 +13,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind
 from hermpkg_build.core.manifest_bytes import entry_bytes
-from hermpkg_build.engine import text_edits
+from hermpkg_build.engine import text_edits, text_uses
 from hermpkg_build.engine.snapshot_check import (
     present_signature,
     read_stored,
@@ -236,6 +236,17 @@ def test_of_targets_that_were_not_built_the_table_before_tells() -> None:
     table = uses.table({"//a", "//b"}, by_text=(), known_files=["/w/c.py", "/w/read.py"], before=before)
     assert table is not None
     assert table.packed == {"//a": {"/w/c.py": "c.py"}, "//b": {"/w/c.py": "c.py", "/w/new.py": "new.py"}}
+
+
+def test_of_too_many_uses_there_is_no_table_and_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_uses, "_MOST_USES", 2)
+    uses = TextUses()
+    uses.note_packed("//a", [("/w/a.py", "a.py"), ("/w/b.py", "b.py")])
+    table = uses.table({"//a"}, by_text=())
+    assert table is not None
+    uses.note_listed("//b", {"/w/b.py": "b.py"})
+    assert uses.table({"//a", "//b"}, by_text=()) is None
+    assert (uses._packed, uses._listed) == ({}, {})
 
 
 def test_a_file_that_is_two_records_is_not_only_a_text() -> None:
