@@ -218,10 +218,10 @@ class Version(Closing):
         if self._opener is not None:
             self._opener.close()
             self._opener = None
-        if self._warm is not None:
-            give_back(self._warm)
-            self._warm = None
-        self._warm = borrow(self._around)
+        # Where the warm process lives, it has imported all that another opener needs.
+        before, self._warm = self._warm, borrow(self._around)
+        if before is not None:
+            give_back(before)
         try:
             control = self._warm.fork_opener(pickle.dumps(self.opening))
             parts, _ = control.receive()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import json
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any
@@ -42,11 +43,12 @@ _CODES = {
 """Arrays of Python whose elements have the bytes of a type; all others go through doubles."""
 _DIGITS = {"FP16": 5, "BF16": 4, "FP32": 9}
 """Decimal digits that are read as the same value of a type again: to write more takes twice as long."""
+_MOST_EMPTY = 1 << 16
 
 
 def tensor_of_data(name: str, datatype: str, shape: Sequence[int], data: Any) -> Any:
     """Make an input of JSON values, nested or flat: a tensor, or nested lists of texts for BYTES."""
-    flat, types = _flat(data)
+    flat, types = _values(name, data, shape)
     if len(flat) != _count(shape):
         raise bad_request(
             f"input {name!r} has {len(flat)} values, and its shape {list(shape)} {_count(shape)}"
@@ -54,7 +56,7 @@ def tensor_of_data(name: str, datatype: str, shape: Sequence[int], data: Any) ->
     if datatype == BYTES:
         if not types <= {str}:
             raise bad_request(f"input {name!r} of type BYTES must have texts")
-        return _nested(flat, shape)
+        return _texts_in_lists(name, flat, shape)
     import torch
 
     dtype = _dtype(name, datatype)
@@ -64,7 +66,7 @@ def tensor_of_data(name: str, datatype: str, shape: Sequence[int], data: Any) ->
     if not types <= known:
         raise bad_request(f"input {name!r} of type {datatype} has a value of another type")
     if not flat:
-        return torch.empty(tuple(shape), dtype=dtype)
+        return _empty(name, shape, dtype)
     try:
         # Python fills an array several times as fast as torch a tensor.
         values = array.array(_CODES.get(datatype, "d"), flat)
@@ -83,7 +85,7 @@ def tensor_of_data(name: str, datatype: str, shape: Sequence[int], data: Any) ->
 def tensor_of_bytes(name: str, datatype: str, shape: Sequence[int], data: memoryview) -> Any:
     """Make an input of the bytes of its elements, one after the other, which are copied."""
     if datatype == BYTES:
-        return _nested(_texts(name, data, _count(shape)), shape)
+        return _texts_in_lists(name, _texts(name, data, _count(shape)), shape)
     import torch
 
     dtype = _dtype(name, datatype)
@@ -93,7 +95,7 @@ def tensor_of_bytes(name: str, datatype: str, shape: Sequence[int], data: memory
     if dtype is torch.bool and set(bytes(data)) - {0, 1}:
         raise bad_request(f"input {name!r} of type BOOL has a byte that is neither 0 nor 1")
     if not size:
-        return torch.empty(tuple(shape), dtype=dtype)
+        return _empty(name, shape, dtype)
     return torch.frombuffer(bytearray(data), dtype=dtype).reshape(tuple(shape))
 
 
@@ -113,9 +115,9 @@ class Output:
             self.datatype = _NAMES[str(self._tensor.dtype).rpartition(".")[2]]
 
     def as_json(self) -> str:
-        """Its elements as JSON, flat."""
+        """Its elements as JSON, flat. Raises UnicodeDecodeError for bytes that are no texts."""
         if self._tensor is None:
-            return json.dumps([text.decode("utf-8", "replace") for text in self._texts])
+            return json.dumps([text.decode("utf-8", "surrogatepass") for text in self._texts])
         values: list[Any] = self._tensor.flatten().tolist()
         digits = _DIGITS.get(self.datatype)
         if digits is None or not self._tensor.isfinite().all():
@@ -182,23 +184,52 @@ def _dtype(name: str, datatype: str) -> Any:
     return found
 
 
+def _empty(name: str, shape: Sequence[int], dtype: Any) -> Any:
+    import torch
+
+    try:
+        return torch.empty(tuple(shape), dtype=dtype)
+    except RuntimeError as error:
+        raise bad_request(f"the shape of input {name!r} is wrong: {error}") from None
+
+
 def _count(shape: Sequence[int]) -> int:
-    count = 1
+    return math.prod(shape)
+
+
+def _values(name: str, data: Any, shape: Sequence[int]) -> tuple[list[Any], set[type]]:
+    """Return the values of an input, in one list or in lists as its shape has them, and their types."""
+    values: list[Any] = data if isinstance(data, list) else [data]
+    # A set of types is made far quicker than each value is asked.
+    types = set(map(type, values))
+    if list not in types:
+        return values, types
+    values = [data]
     for size in shape:
-        count *= size
-    return count
+        if not all(isinstance(each, list) and len(each) == size for each in values):
+            raise bad_request(f"the lists of input {name!r} are not those of its shape {list(shape)}")
+        values = [value for each in values for value in each]
+    return values, set(map(type, values))
 
 
 def _flat(data: Any) -> tuple[list[Any], set[type]]:
     """Return the values of nested lists in their order, and their types."""
     if not isinstance(data, (list, tuple)):
         return [data], {type(data)}
-    # A set of types is made far quicker than each value is asked.
     types = set(map(type, data))
     if types.isdisjoint((list, tuple)):
         return list(data), types
     parts = [_flat(each) for each in data]
     return [value for values, _ in parts for value in values], set().union(*(types for _, types in parts))
+
+
+def _texts_in_lists(name: str, texts: Sequence[Any], shape: Sequence[int]) -> Any:
+    """Return texts in lists of a shape, which are as few as these unless it says so of none at all."""
+    if not texts and math.prod(filter(None, shape)) > _MOST_EMPTY:
+        raise bad_request(
+            f"the shape of input {name!r} is wrong: it has no texts, and too many lists of none"
+        )
+    return _nested(texts, shape)
 
 
 def _nested(flat: Sequence[Any], shape: Sequence[int]) -> Any:

@@ -87,12 +87,15 @@ def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
     names = [each.name for each in inputs]
     if len(set(names)) != len(names):
         raise bad_request("two inputs have the same name")
-    binary = parameters.get("binary_data_output") is True
+    binary = _bool(parameters.get("binary_data_output", False), "binary_data_output")
+    outputs = [_output(each, binary) for each in _list(request.get("outputs", []), "outputs")]
+    if len({name for name, _ in outputs}) != len(outputs):
+        raise bad_request("two outputs have the same name")
     timeout_in(parameters)
     return InferenceRequest(
         id=_text(request.get("id", ""), "id"),
         inputs=inputs,
-        outputs=dict(_output(each, binary) for each in _list(request.get("outputs", []), "outputs")),
+        outputs=dict(outputs),
         binary=binary,
         parameters={name: each for name, each in parameters.items() if name not in _OF_THE_PROTOCOL},
     )
@@ -117,7 +120,12 @@ def write_response(request: InferenceRequest, result: Any, model: str, version: 
             entry["parameters"] = {"binary_data_size": len(data[-1])}
             described.append(json.dumps(entry))
         else:
-            described.append(_with(entry, "data", output.as_json()))
+            try:
+                described.append(_with(entry, "data", output.as_json()))
+            except UnicodeDecodeError:
+                raise bad_request(
+                    f"output {output.name!r} has bytes that are no texts: ask for it with binary_data"
+                ) from None
     value = {"model_name": model, "model_version": version}
     whole = {"id": request.id, **value} if request.id else value
     text = _with(whole, "outputs", f"[{', '.join(described)}]").encode()
@@ -154,7 +162,7 @@ def _input(value: Any, rest: _Rest) -> Input:
         _text(given.get("datatype"), "datatype"),
     )
     shape = _list(given.get("shape"), f"the shape of {name!r}")
-    if not all(type(size) is int and size >= 0 for size in shape) or len(shape) > _MOST_DIMENSIONS:
+    if not all(type(size) is int and 0 <= size < 1 << 63 for size in shape) or len(shape) > _MOST_DIMENSIONS:
         raise bad_request(f"the shape of input {name!r} is wrong")
     parameters = _dict(given.get("parameters", {}), f"the parameters of {name!r}")
     size = parameters.get("binary_data_size")
@@ -174,7 +182,8 @@ def _output(value: Any, binary: bool) -> tuple[str, bool]:
     parameters = _dict(given.get("parameters", {}), "the parameters of an output")
     if "classification" in parameters:
         raise bad_request("this server has no classification of outputs")
-    return _text(given.get("name"), "the name of an output"), parameters.get("binary_data", binary) is True
+    as_bytes = _bool(parameters.get("binary_data", binary), "binary_data")
+    return _text(given.get("name"), "the name of an output"), as_bytes
 
 
 def outputs_of(result: Any) -> list[Output]:
@@ -212,6 +221,12 @@ def _dict(value: Any, what: str) -> dict[str, Any]:
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise bad_request(f"{what} must be a list")
+    return value
+
+
+def _bool(value: Any, what: str) -> bool:
+    if not isinstance(value, bool):
+        raise bad_request(f"{what} must be true or false")
     return value
 
 

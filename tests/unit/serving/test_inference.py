@@ -122,6 +122,17 @@ def test_results_that_the_protocol_has_not(result):
     assert caught.value.status == 500
 
 
+def test_bytes_that_are_no_texts_are_given_as_bytes_alone():
+    as_json = read_request(b'{"inputs": []}', None)
+    with pytest.raises(RequestError, match=r"'output__0'.*binary_data") as caught:
+        write_response(as_json, [b"\xff\xd8"], "m", "1")
+    assert caught.value.status == 400
+    as_bytes = read_request(b'{"inputs": [], "parameters": {"binary_data_output": true}}', None)
+    assert write_response(as_bytes, [b"\xff\xd8"], "m", "1").body.endswith(b"\xff\xd8")
+    text = json.loads(write_response(as_json, ["\ud800é", b"a"], "m", "1").body)
+    assert text["outputs"][0]["data"] == ["\ud800é", "a"]
+
+
 ENTRY = {"name": "x", "datatype": "FP32", "shape": [1, 2], "parameters": {"binary_data_size": 8}}
 BODY = json.dumps({"id": "1", "inputs": [ENTRY], "outputs": [{"name": "y"}]}).encode()
 
@@ -134,6 +145,43 @@ def test_any_body_is_read_or_refused(edits):
     with suppress(RequestError):
         request = read_request(bytes(body), str(len(BODY)))
         assert all(each.value is not None for each in request.inputs)
+
+
+def one_input(data, shape, datatype="FP32"):
+    return json.dumps({"inputs": [{"name": "x", "datatype": datatype, "shape": shape, "data": data}]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        one_input([], [0, 1 << 63]),
+        one_input([], [0, 1 << 62, 8]),
+        one_input([], [10**9, 0], "BYTES"),
+        one_input([], [1 << 32, 1 << 32]),
+        one_input(1, [1]).replace("1}", "[" * 900 + "1" + "]" * 900 + "}"),
+        one_input([[1, 2], [3, 4], [5, 6]], [2, 3]),
+        one_input([[1, 2], [3]], [3]),
+        one_input([1, [2]], [2]),
+        one_input([[1], [2]], [2]),
+        one_input([["a", "b"]], [2, 1], "BYTES"),
+        '{"inputs": [], "outputs": [{"name": "y"}, {"name": "y", "parameters": {"binary_data": true}}]}',
+        '{"inputs": [], "outputs": [{"name": "y", "parameters": {"binary_data": "true"}}]}',
+        '{"inputs": [], "parameters": {"binary_data_output": 1}}',
+    ],
+)
+def test_requests_that_cannot_be_meant_are_refused_at_once(text):
+    with pytest.raises(RequestError) as caught:
+        read_request(text.encode(), None)
+    assert caught.value.status == 400
+
+
+def test_lists_are_those_of_the_shape_or_one():
+    for data in ([[1, 2, 3], [4, 5, 6]], [1, 2, 3, 4, 5, 6]):
+        (x,) = read_request(one_input(data, [2, 3]).encode(), None).inputs
+        assert x.value.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert read_request(one_input(3, []).encode(), None).inputs[0].value.tolist() == 3
+    assert read_request(one_input([[]] * 2, [2, 0]).encode(), None).inputs[0].value.shape == (2, 0)
+    assert read_request(one_input([], [2, 0], "BYTES").encode(), None).inputs[0].value == [[], []]
 
 
 def parameter(name, *, needed=True, many=False):
