@@ -267,17 +267,23 @@ class SharedMemory(Closing):
         self.size: int = (
             max(1 << (size - 1).bit_length(), _PAGE) if size <= _KEPT else -(-size // _PAGE) * _PAGE
         )
-        self.descriptor: int = _unnamed_file()
+        self.descriptor: int = -1
         try:
+            self.descriptor = _unnamed_file()
             if hasattr(os, "posix_fallocate"):
                 # Where there is not enough, this fails; a write to mapped memory would end the process.
                 os.posix_fallocate(self.descriptor, 0, self.size)
             else:
                 os.ftruncate(self.descriptor, self.size)
             self.view: memoryview = memoryview(mmap.mmap(self.descriptor, self.size))
-        except BaseException:
-            os.close(self.descriptor)
-            raise
+        except BaseException as error:
+            self.keep_mapping()
+            if not isinstance(error, OSError):
+                raise
+            reason = (
+                f"there is no memory for a message of {size:,} bytes to another process: {error.strerror}"
+            )
+            raise OSError(error.errno, reason) from error
 
     def keep_mapping(self) -> None:
         """Close the descriptor, which the other process has; `descriptor` is -1 then."""

@@ -42,6 +42,10 @@ def pid():
     return os.getpid()
 
 
+def zeros(size):
+    return bytes(size)
+
+
 def refuse(text):
     raise Refused(text)
 

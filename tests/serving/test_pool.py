@@ -316,6 +316,25 @@ def test_a_worker_whose_descriptors_run_out_is_replaced_and_no_call_fails(artifa
     assert len(set(processes)) > 1
 
 
+def test_what_no_memory_can_be_had_for_is_told_and_harms_no_other_call(artifact):
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        # No other pool starts from the same process, which has had the limit from its start.
+        with Pool(artifact, 1, preload=("fractions",)) as pool:
+            worker = pool.call("app:pid")
+            for function, args in (("echo", [bytes(2 << 20)]), ("zeros", [2 << 20])):
+                with pytest.raises(OSError, match="no memory for a message of 2,097,"):
+                    pool.call(f"app:{function}", *args)
+            futures = [pool.submit("app:zeros", size) for size in (10, 2 << 20, 100_000)]
+            assert [each.exception() is None for each in futures] == [True, False, True]
+            assert pool.call("app:pid") == worker
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 @pytest.mark.parametrize("kills", [2, 9])
 def test_a_first_worker_that_is_killed_while_it_loads_is_started_again(tmp_path, kills):
     source = f"""

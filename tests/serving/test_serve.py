@@ -195,7 +195,8 @@ def test_the_client_of_the_protocol(server):
 @pytest.mark.parametrize(
     ("inputs", "more", "told"),
     [
-        ([{**X, "shape": [2, 3]}], {}, "values"),
+        ([{**X, "shape": [2, 3]}], {}, "lists"),
+        ([{**X, "shape": [2, 3], "data": [1, 2, 3, 4]}], {}, "4 values"),
         ([{**X, "shape": [-1, 2]}], {}, "shape"),
         ([{**X, "datatype": "FP31"}], {}, "FP31"),
         ([{**X, "datatype": "INT8", "data": [1, 2, 3, 1.5]}], {}, "another type"),

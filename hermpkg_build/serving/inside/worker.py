@@ -51,7 +51,10 @@ def work(
                 # Served code has forked, and its child has come back from the call.
                 return
             channel.done()
-            channel.send(answer)
+            try:
+                channel.send(answer)
+            except OSError as error:
+                channel.send(_not_sent(request, answer, error))
             if descriptors is None:
                 # After the first one, so that what loading has opened counts as needed.
                 descriptors = Descriptors()
@@ -68,6 +71,16 @@ def _settle(opening: Opening) -> None:
         torch.set_num_threads(opening.threads)
     if numpy_random is not None:
         numpy_random.seed()
+
+
+def _not_sent(request: Load | Run, answer: Sequence[Part], error: OSError) -> list[Part]:
+    """Return what is answered in place of an answer for which there is no memory."""
+    raised = pack_raised(error, frames_of_ours=2)
+    if isinstance(request, Load):
+        return [pickle.dumps(request.targets), *raised]
+    ran: Ran = pickle.loads(answer[0])
+    count = len(ran.outcomes)
+    return [pickle.dumps(ran._replace(outcomes=[("raised", len(raised))] * count)), *raised * count]
 
 
 def _load(runner: Runner, request: Load) -> list[Part]:
