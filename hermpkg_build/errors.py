@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.printable import indented, one_line
 
 

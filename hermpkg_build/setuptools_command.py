@@ -11,11 +11,12 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from setuptools import Command, Distribution
 from setuptools.errors import ExecError, OptionError
+
+from hermpkg_build.dataclass import replace
 
 from distutils import log  # isort: skip # setuptools' own, once that is imported; its levels have changed
 

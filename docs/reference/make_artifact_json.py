@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import fields
 from pathlib import Path
 
 from hermpkg_build.core import manifest
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.dataclass import fields
 from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.inspection.diff import differences
 from hermpkg_build.inspection.groups import Group, GroupKind

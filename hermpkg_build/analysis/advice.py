@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.analysis.import_resolution import ModuleLookup
@@ -19,6 +18,7 @@ from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.dataclass import dataclass, field
 
 _NAMED = 8
 """How many modules of one package are named one by one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from hermpkg_build.analysis.import_following import (
@@ -23,6 +22,7 @@ from hermpkg_build.core.import_facts import DynamicImport, SourceUse, SyntaxProb
 from hermpkg_build.core.module_names import is_module_name, parent_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.core.parsed_texts import parse_expression
+from hermpkg_build.dataclass import dataclass
 
 _FIELD = re.compile(r"\{[^{}]*\}")
 """A field that str.format replaces."""

@@ -6,10 +6,10 @@ One table, read from the top: the first row that fits decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.installation import BUILD, RUNTIME
 
 FRAMEWORK = "torch"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
@@ -12,6 +11,7 @@ from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.texts import counted, first_of
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.normal_form import SourceError, normal_form

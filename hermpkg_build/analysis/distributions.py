@@ -6,12 +6,12 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass
 
 if TYPE_CHECKING:
     from hermpkg_build.core.graph import ModuleNode

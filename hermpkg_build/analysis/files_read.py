@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from hermpkg_build.analysis.chosen_files import ChosenFiles
@@ -27,6 +26,7 @@ from hermpkg_build.core.graph import ModuleGraph, ModuleNode
 from hermpkg_build.core.import_facts import SourceUse
 from hermpkg_build.core.module_names import folder_of_module, record_of_module, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import Location
 

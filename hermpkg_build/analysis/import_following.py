@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.import_resolution import Meaning, Resolver, Verdict, package_of
 from hermpkg_build.analysis.module_finder import ModuleSource
@@ -22,6 +21,7 @@ from hermpkg_build.core.import_facts import (
 )
 from hermpkg_build.core.module_names import parent_of, parents_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import Location
 from hermpkg_build.source.source_facts import SourceFacts
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
@@ -12,6 +11,7 @@ from hermpkg_build.core.import_facts import Import, ImportForm
 from hermpkg_build.core.module_names import is_module_name, parent_of, parents_of, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
+from hermpkg_build.dataclass import dataclass, replace
 
 
 class ModuleLookup(Protocol):

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import Distribution, Distributions
 from hermpkg_build.archive.layout import license_record_name, problem_with_name
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import ManifestLicense
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.source_tree import SourceTree
 
 _FOLDERS = ("licenses", "license_files")

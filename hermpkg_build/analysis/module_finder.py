@@ -7,7 +7,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from hermpkg_build.core.module_names import (
 )
 from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.target import DeclaredModule
+from hermpkg_build.dataclass import dataclass, field, replace
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree

@@ -6,7 +6,6 @@ Nothing is decided that the policy itself does not lead to.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermpkg_build.analysis.decisions import (
@@ -30,6 +29,7 @@ from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import parents_of, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, field, replace
 
 _WITHOUT_SOURCE = (ModuleKind.EXTENSION, ModuleKind.BYTECODE, ModuleKind.BUILTIN)
 _NOT_PLUGINS = ("console_scripts", "gui_scripts")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from hermpkg_build.analysis.decisions import Decision, must_match, rules_of
@@ -20,6 +19,7 @@ from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
+from hermpkg_build.dataclass import dataclass, field, replace
 
 _LEFT_TO_DECIDE = (ProblemKind.DENIED, ProblemKind.MOCKED_BUT_USED)
 

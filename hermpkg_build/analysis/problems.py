@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import overload
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.graph import Edge
 from hermpkg_build.core.import_facts import SyntaxProblem
+from hermpkg_build.dataclass import dataclass
 
 
 class ProblemKind(enum.Enum):

@@ -6,11 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.editable_hooks import read_hook
 from hermpkg_build.core.module_roles import Origin
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.own_entries import SITE_FOLDERS, is_own_entry
 from hermpkg_build.disk.standard_library import standard_library
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.closure import FactsProvider, Imports, OwnImports
 from hermpkg_build.analysis.import_following import Followed, Follower
@@ -26,6 +25,7 @@ from hermpkg_build.core.import_facts import Import
 from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.source.source_facts import SourceFacts
 
 

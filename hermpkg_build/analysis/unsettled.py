@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.advice import build_file_voice, similar_module, undeclared_file
 from hermpkg_build.analysis.decisions import Decision
@@ -19,6 +18,7 @@ from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import short_policy
 from hermpkg_build.core.texts import counted, first_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import AnalysisError, GroupedError
 from hermpkg_build.printable import pasteable
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.import_following import Followed, edges_by_target
 from hermpkg_build.analysis.import_resolution import Verdict
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleNode
 from hermpkg_build.core.module_roles import ModuleKind, Origin
+from hermpkg_build.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

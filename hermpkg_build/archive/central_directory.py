@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import le
 from struct import Struct
@@ -14,6 +13,7 @@ from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ByteView
 from hermpkg_build.archive.layout import LONGEST_NAME, problem_with_name
 from hermpkg_build.archive.members import ENTRY, Member, Members, member_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 
 _SIGNATURE = z.CENTRAL_SIGNATURE.to_bytes(4, "little")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
@@ -15,6 +14,7 @@ from hermpkg_build.archive.layout import (
 )
 from hermpkg_build.archive.records import Content, FileSlice, Record
 from hermpkg_build.archive.slices import crc32_of
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import ArchiveError
 
 ALIGNMENT = 64

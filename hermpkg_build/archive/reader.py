@@ -6,7 +6,6 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import final
 
 from hermpkg_build.archive import zip_format as z
@@ -18,6 +17,7 @@ from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.archive.root_folder import below_root
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 
 __all__ = ["ArchiveReader", "ArchiveSource", "Entry"]

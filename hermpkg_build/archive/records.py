@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

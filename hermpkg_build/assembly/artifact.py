@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.archive import layout
 from hermpkg_build.archive.modules import PackedModules
@@ -27,6 +26,7 @@ from hermpkg_build.core.manifest import (
 from hermpkg_build.core.manifest_bytes import bytes_with_entries, entry_bytes
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.module_roles import ModuleKind, Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.environment.locked import LockedEnvironment
 from hermpkg_build.environment.pylock import pylock_text
 from hermpkg_build.version import __version__

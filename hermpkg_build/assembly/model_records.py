@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import storage_record_name
 from hermpkg_build.archive.records import Content, FileSlice
@@ -11,6 +10,7 @@ from hermpkg_build.assembly.parts import Part
 from hermpkg_build.assembly.record_contents import Contents, content_bytes, content_path
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestModel, RecordKind
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.factories.request import ModelObject, SavedRecord
 from hermpkg_build.pickles.pickled import StoredStorage

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import DATA, LICENSES, problem_with_name
 from hermpkg_build.archive.records import Content, Record
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import AnalysisError, GroupedError, HermpkgError
 
 _OF_THE_FORMAT = (RecordKind.FRAMEWORK, RecordKind.STORAGE)

@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hermpkg_build.bazel.actions import ACTIONS
 from hermpkg_build.bazel.request import parse_request, with_paths_on_disk
+from hermpkg_build.dataclass import replace
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 if TYPE_CHECKING:

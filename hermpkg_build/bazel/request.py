@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.errors import CommandLineError
 
 

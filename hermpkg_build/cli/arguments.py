@@ -13,12 +13,12 @@ stand before or after its name, and a table costs nothing at start-up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from hermpkg_build.core.file_kinds import FileKind
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass, field, fields
 from hermpkg_build.errors import CommandLineError
 
 T = TypeVar("T")

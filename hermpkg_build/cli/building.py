@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from hermpkg_build.cli.operands import current_workspace, is_file
@@ -13,6 +12,7 @@ from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.recording import recorded
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, chosen_settings, remote_of
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.errors import CommandLineError
 
@@ -120,6 +120,8 @@ def open_artifact(word: str, arguments: EngineArguments, console: Console) -> Ar
 
 def result_json(result: BuildResult) -> dict[str, Json]:
     """Return a build's result as the object that ``--json`` prints."""
+    from dataclasses import asdict
+
     value: dict[str, Json] = {
         "targets": [asdict(target) for target in result.targets],
         "actions": {kind: asdict(counts) for kind, counts in sorted(result.actions.items())},

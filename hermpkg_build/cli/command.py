@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from hermpkg_build.cli.arguments import Given, flag, operand_forms, option, own_options, whole_number
 from hermpkg_build.cli.console import Console
 from hermpkg_build.core.user_file import user_settings_path
+from hermpkg_build.dataclass import dataclass, fields
 from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.errors import CommandLineError, ExitCode
 

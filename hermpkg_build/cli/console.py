@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.styles import Styled, joined, wants_color
@@ -146,6 +145,8 @@ def _lines_of(text: str) -> list[list[str | Styled]]:
 
 def location_json(location: Location | None) -> Json:
     """Return the fields of a place in a source file; None where it is not known."""
+    from dataclasses import asdict
+
     return None if location is None else asdict(location)
 
 

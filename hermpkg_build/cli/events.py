@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal, Protocol
 
 from hermpkg_build.cli.console import error_json
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 from hermpkg_build.printable import strict_json
@@ -190,6 +190,8 @@ class Recorder(BuildObserver):
 
     def target_finished(self, result: TargetResult) -> None:
         """See `BuildObserver`."""
+        from dataclasses import asdict
+
         self._tell("target_finished", **{**asdict(result), "reasons": list(result.reasons)})
 
     def target_failed(self, label: str, error: HermpkgError) -> None:

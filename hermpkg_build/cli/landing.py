@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from hermpkg_build.cli.arguments import flag, operand, option
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, read_in_chosen_python
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 
 if TYPE_CHECKING:

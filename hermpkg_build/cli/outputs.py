@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 from hermpkg_build.cli.arguments import Option
+from hermpkg_build.dataclass import fields
 from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.errors import CommandLineError
 

@@ -7,10 +7,10 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import NoReturn
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.lent_modules import command_in, lent_folders
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 

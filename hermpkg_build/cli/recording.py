@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import option
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import EVENTS, PROFILE
+from hermpkg_build.dataclass import dataclass, replace
 
 if TYPE_CHECKING:
     from hermpkg_build.cli.events import Sink

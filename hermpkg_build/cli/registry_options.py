@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, option
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LocalEnvironmentError
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.cli.arguments import Given, Option, option, option_group
 from hermpkg_build.cli.command import CommonArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:

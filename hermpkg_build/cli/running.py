@@ -6,10 +6,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.texts import counted, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.printable import one_line
 
 if TYPE_CHECKING:

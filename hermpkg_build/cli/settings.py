@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.command import CommonArguments, chosen_cache_directory, preferred_jobs
 from hermpkg_build.core.preferences import UNLIMITED
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.preferences import cache_limit, preferred, warm_process
 
 if TYPE_CHECKING:

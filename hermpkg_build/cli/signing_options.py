@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, option, repeated
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.dataclass import MISSING, dataclass, field, fields
 
 
 class AttributeType(enum.Enum):
@@ -84,7 +84,7 @@ def attribute(
 
     Its type is that of the annotation, if it is not given. The rest is as in `Attribute`.
 
-    >>> @dataclass
+    >>> @dataclass(slots=True)
     ... class Greeting:
     ...     text: str = attribute("What to say.", default="hello")
     >>> Greeting(), attributes_of(Greeting)[0].type

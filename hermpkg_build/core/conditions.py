@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import dataclass, field
 
 Listing: TypeAlias = Literal["as-is", "sorted", "reversed"]
 

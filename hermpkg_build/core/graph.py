@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar, Protocol
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import Location
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from hermpkg_build.dataclass import dataclass
 
 
 class ImportContext(enum.IntFlag):

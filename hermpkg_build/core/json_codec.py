@@ -13,8 +13,8 @@
 A class with ``JSON_TEXT`` may say by ``JSON_PATTERN`` which texts `parse` reads, so that many are read fast.
 A field with the metadata `OMITTED` is left out of an object where it has its default.
 
->>> from dataclasses import dataclass, field
->>> @dataclass(frozen=True, kw_only=True)
+>>> from hermpkg_build.dataclass import dataclass, field
+>>> @dataclass(frozen=True, slots=True, kw_only=True)
 ... class Point:
 ...     x: int
 ...     name: str = field(default="", metadata=OMITTED)
@@ -33,7 +33,6 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping
-from dataclasses import fields, is_dataclass
 from functools import cache
 from inspect import get_annotations
 from itertools import chain, repeat
@@ -42,6 +41,7 @@ from types import NoneType, UnionType
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.dataclass import fields, is_dataclass
 
 OMITTED: Final = {"json": "omitted"}
 

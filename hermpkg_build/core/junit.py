@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.printable import one_line
 
 

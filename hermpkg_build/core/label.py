@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.made_sequence import MadeSequence
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LabelError
 
 # The characters that https://bazel.build/concepts/labels allows in target names and package paths. Surrogates

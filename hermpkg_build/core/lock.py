@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import loads, pretty
 from hermpkg_build.core.json_codec import OMITTED, from_json, to_json
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import WorkspaceError
 
 LOCK_FILE = "hermpkg.lock"

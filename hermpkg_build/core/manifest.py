@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
 from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import ArchiveError
 
 FORMAT = 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import Location
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.quantities import read_size
+from hermpkg_build.dataclass import dataclass
 
 UNLIMITED = "unlimited"
 WARM = ("auto", "always", "never")

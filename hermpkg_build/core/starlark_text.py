@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.policy import PolicyRule, patterns_text
+from hermpkg_build.dataclass import dataclass, field
 
 INDENT = 4
 _WIDTH = 100

@@ -7,7 +7,6 @@ The fields of a rule's class are the attributes that BUILD files give it. They a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
@@ -15,6 +14,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.made_sequence import MadeSequence
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import Location
 
 

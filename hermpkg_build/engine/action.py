@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -14,6 +13,7 @@ from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, ModelPackage, PackageTest, PythonModules
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.engine.changed_part import ChangedPart, keep_part, keep_whole, merged, tell_of_others
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts

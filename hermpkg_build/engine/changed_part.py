@@ -13,11 +13,11 @@ import os
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import PythonModules, Target
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.engine.observed_table import ObservedTable

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import replace
 from hermpkg_build.source.code_identity import CODE_VERSION, code_of_source, digest_of_code, lines_of
 
 if TYPE_CHECKING:

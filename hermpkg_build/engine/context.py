@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import DeclaredModule, DeclaredModules, Model, PythonModules, Target
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.engine.code_states import UNREADABLE
 from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting

@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 import sysconfig
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.search_path import python_path
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.normal_paths import folder_path
 from hermpkg_build.disk.own_entries import is_own_entry
 from hermpkg_build.disk.source_tree import SourceTree

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Model, PythonModules, RuleTarget
+from hermpkg_build.dataclass import replace
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.changed_part import is_pattern, load_rests, output_of
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.snapshot import Examined, Snapshot, read_snapshot, request_words

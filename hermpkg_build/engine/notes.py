@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.core.target import Model, ModelPackage, PythonModules, RuleTarget
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.build import build_with_inputs
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.queries.attribute_texts import declaration

@@ -9,11 +9,11 @@ checks the inputs of that trace as they are now.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.action import Action
 from hermpkg_build.store.action_cache import ActionResult
 

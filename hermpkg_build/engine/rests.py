@@ -7,9 +7,10 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Final
+
+from hermpkg_build.dataclass import dataclass
 
 _NUMBER: Final = "I"
 """Files are numbered by 32 bits."""

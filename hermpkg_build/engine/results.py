@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from hermpkg_build.dataclass import dataclass
 
 if TYPE_CHECKING:
     from hermpkg_build.core.conditions import FactoryConditions

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.action import Action, reasons_to_run
 
 if TYPE_CHECKING:

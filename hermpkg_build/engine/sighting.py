@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.inputs import listed_by_targets
 from hermpkg_build.engine.snapshot import Entries, find_change

@@ -13,10 +13,10 @@ import os
 import time
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import ActionCounts, BuildRequest, BuildResult, TargetResult

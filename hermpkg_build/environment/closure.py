@@ -7,9 +7,9 @@ hashes, and what other platforms need. Where both disagree, what is installed is
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.environment.conditions import OPEN, Way, marker_of, with_way
 from hermpkg_build.environment.installed import installed_distribution, requirements_of
 from hermpkg_build.environment.locked import LockedDistribution, LockedEnvironment, locked_environment

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.distributions import Distributions
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.environment.locked import LockedEnvironment
 from hermpkg_build.environment.selection import needed_here
 

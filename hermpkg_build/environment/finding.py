@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.environment.project_lock import (
     LOCK_NAMES,
     LOCK_VERSION,

@@ -8,8 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.printable import one_line
 from hermpkg_build.store.failures import FULL

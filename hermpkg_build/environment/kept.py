@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.replacing import hold_folder
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.environment.locked import LockedDistribution

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hermpkg_build.core.json_codec import OMITTED
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.environment.locked import LockedDistribution
 
 

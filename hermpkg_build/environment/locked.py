@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.json_codec import OMITTED, to_json
+from hermpkg_build.dataclass import dataclass, field, replace
 
 STRONG_HASHES = ("sha256", "sha384", "sha512")
 """The hashes that installers accept as proof of what a file holds."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.environment.toml_fields import LockFormError, usual_marker
 
 _EXTRA = r"""extra\s*==\s*['"]([^'"]+)['"]"""

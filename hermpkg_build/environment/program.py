@@ -6,10 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import NoReturn
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.environment import program_main
 
 _LENT = ("packaging", "tomli")
@@ -34,6 +34,8 @@ def start(program: Program, *, python: str, environment: str = "", descriptor: i
     It runs in the interpreter `python`, and with `environment`, the folder of one, without what is installed
     elsewhere. `descriptor` is left open: it holds the environment.
     """
+    from dataclasses import asdict
+
     if descriptor >= 0:
         os.set_inheritable(descriptor, True)
     for stream in (sys.stdout, sys.stderr):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.json_codec import OMITTED
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.environment import poetry_lock, pylock, requirements_file, uv_lock
 from hermpkg_build.environment.lock_entry import LockEntry
 from hermpkg_build.environment.toml_fields import LockFormError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from urllib.parse import parse_qs
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.environment.lock_entry import LockEntry
 from hermpkg_build.environment.locked import (
     LockedDistribution,

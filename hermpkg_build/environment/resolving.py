@@ -6,11 +6,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.distribution_names import normalised
+from hermpkg_build.dataclass import replace
 from hermpkg_build.environment.installers import Installer
 from hermpkg_build.environment.locked import (
     LockedDistribution,

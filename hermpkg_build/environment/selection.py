@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.environment.locked import LockedDistribution, LockedEnvironment, LockedFile
 from hermpkg_build.errors import ArchiveError
 

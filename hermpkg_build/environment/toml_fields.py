@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
+from hermpkg_build.dataclass import dataclass
 
 _T = TypeVar("_T")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from hermpkg_build.archive.records import Record
 from hermpkg_build.archive.writer import BinaryDestination, begin_archive, replace_archive, stream_archive
 from hermpkg_build.core.file_kinds import ARTIFACT
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError

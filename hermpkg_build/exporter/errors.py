@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import indent
 
 from hermpkg_build.core.graph import ModuleGraph
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import AnalysisError, Location
 
 

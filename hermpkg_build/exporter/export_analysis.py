@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from hermpkg_build.analysis.closure import Closure, explore
 from hermpkg_build.analysis.distributions import versions_of
@@ -17,6 +16,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, ModuleGraph
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyTable
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.exporter.facts_cache import open_facts_cache
 from hermpkg_build.exporter.loaded.computed_names import loaded_by_computed_name
 from hermpkg_build.exporter.loaded.native_libraries import loaded_libraries

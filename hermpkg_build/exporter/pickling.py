@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pickle
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.exporter.sources.available_modules import AvailableModules
 from hermpkg_build.exporter.sources.program import MAIN, module_of_program
 from hermpkg_build.exporter.sources.provider import ModuleProvider

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from types import FrameType
 
 from hermpkg_build.analysis.closure import Root
@@ -13,6 +12,7 @@ from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.errors import Location
 from hermpkg_build.exporter.sources.program import with_program
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.archive.records import Content, FileSlice
@@ -10,6 +9,7 @@ from hermpkg_build.archive.storage_places import StoragePlaces
 from hermpkg_build.assembly.model_records import storage_part
 from hermpkg_build.assembly.parts import Part
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.crc32 import quick_crc32
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import LocalEnvironmentError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 
 from hermpkg_build.analysis.policy_maker import FollowedImports
 from hermpkg_build.analysis.policy_plan import plan_policy
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import replace
 from hermpkg_build.exporter.export_analysis import follow_export
 from hermpkg_build.exporter.plan import Plan
 from hermpkg_build.runtime.importer_protocol import AnyImporter

@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.factories.processor import emulation_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hermpkg_build.archive.records import Content, FileSlice
@@ -13,6 +12,7 @@ from hermpkg_build.archive.slices import read_slice
 from hermpkg_build.core.digest import Bytes, Digest
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.core.module_names import is_module_name
+from hermpkg_build.dataclass import replace
 from hermpkg_build.factories.request import PICKLE, SavedBeside, SavedRecord, saved_file, storage_file
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.global_names import find_global

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.json_codec import OMITTED, from_json, to_json
+from hermpkg_build.dataclass import dataclass, field, fields
 from hermpkg_build.errors import ActionError, HermpkgError, Location
 from hermpkg_build.factories.request import ObservedFiles
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import replace
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedFiles
 from hermpkg_build.store.content import ContentStore

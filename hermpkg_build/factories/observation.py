@@ -7,12 +7,12 @@ import pathlib
 import stat
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any
 
 from hermpkg_build.core.module_names import is_module_name, parent_of, top_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads

@@ -13,12 +13,12 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NoReturn
 
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.factories.observation import FileObserver, Notes
 from hermpkg_build.factories.process_state import (
     OURS,

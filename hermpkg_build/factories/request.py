@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from hermpkg_build.core.canonical_json import Json
@@ -12,6 +11,7 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 
 # The files of the worker's folder: it reads the first, and leaves the others.

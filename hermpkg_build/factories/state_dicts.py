@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.factories.checkpoints import Other
 
 State: TypeAlias = "Mapping[str, Any]"

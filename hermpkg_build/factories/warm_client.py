@@ -15,13 +15,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines, library_paths
 from hermpkg_build.factories.request import EXIT_COLD, RESULT, ModelRequest

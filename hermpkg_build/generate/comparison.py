@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.generate.example import Leaf
 
 _SHOWN = 5

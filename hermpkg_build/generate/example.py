@@ -9,10 +9,10 @@ import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.example_call import Arguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.factories.standard_modules import is_real, put_back, real_modules
 
 SEED = 0

@@ -10,13 +10,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
 import hermpkg_build
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.disk.trust import without_policies

@@ -8,11 +8,12 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, TypeAlias
+
+from hermpkg_build.dataclass import dataclass
 
 _MOST_NUMBERS = 4096
 _LONGEST = 1 << 16

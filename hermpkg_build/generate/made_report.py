@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from hermpkg_build.analysis.decisions import (
     ABSENT,
@@ -24,6 +23,7 @@ from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import is_within, module_of_record, top_of
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison

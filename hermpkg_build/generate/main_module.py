@@ -13,10 +13,10 @@ import re
 import symtable
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.generate.literals import Unwritable, imported_as, written
 from hermpkg_build.generate.source_match import is_source_of

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -18,6 +17,7 @@ from hermpkg_build.core.example_call import Arguments, arguments_of, example_of
 from hermpkg_build.core.module_names import is_within
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.disk.replacing import aside_path
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError

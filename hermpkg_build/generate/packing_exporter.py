@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from hermpkg_build.analysis.left_out import libraries_left_out
 from hermpkg_build.archive.records import Record
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import replace
 from hermpkg_build.exporter.export_analysis import ExportAnalysis, ExportWalk, follow_export
 from hermpkg_build.exporter.package_exporter import PackageExporter
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.decisions import Decision, rules_of
 from hermpkg_build.analysis.policy_maker import FollowedImports, Wishes, decide_imports
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.exporter.export_analysis import ExportWalk
 from hermpkg_build.generate.packing_exporter import PackingExporter

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hermpkg_build.analysis.decisions import ABSENT, UNUSED, Decision
 from hermpkg_build.core.json_codec import OMITTED, to_json
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import aligned, first_of, size_text
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.printable import one_line
 
 _SHOWN = 12

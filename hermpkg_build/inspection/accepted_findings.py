@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 from hermpkg_build.archive.archive_file import ArchiveFile
+from hermpkg_build.dataclass import replace
 from hermpkg_build.scanning.findings import Finding, Findings, Kind, Level
 from hermpkg_build.scanning.pickle_calls import Deed
 from hermpkg_build.trust.policy import COMPUTED, TrustPolicy, TrustRule

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, MANIFEST
 from hermpkg_build.archive.reader import ArchiveReader
@@ -11,6 +10,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import ArchiveError
 
 _PICKLE_START = b"\x80"

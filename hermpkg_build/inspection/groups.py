@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
 from hermpkg_build.archive.layout import EXTERN_MODULES, LICENSES, MANIFEST, MOCK_MODULE
@@ -18,6 +17,7 @@ from hermpkg_build.core.manifest import Manifest, ManifestModule, RecordKind
 from hermpkg_build.core.module_names import module_of_record, parents_of, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.runtime.contents.archives import read_externs
 

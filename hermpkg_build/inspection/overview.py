@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.texts import aligned, counted, first_of, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.inspection.contents import Contents, RecordFacts, contents_of
 from hermpkg_build.inspection.groups import Belongings, Group, GroupKind, edits_of
 from hermpkg_build.inspection.pickle_records import PickleRecords

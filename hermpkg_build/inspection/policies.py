@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermpkg_build.archive.reader import ArchiveReader
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import open_archive, read_externs
 from hermpkg_build.runtime.contents.checks import read_manifest

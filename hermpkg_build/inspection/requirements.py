@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.inspection.contents import Contents
 from hermpkg_build.inspection.groups import Belongings, GroupKind
 

@@ -10,10 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from hermpkg_build.core.texts import counted, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.texts import counted, size_text
+from hermpkg_build.dataclass import dataclass, field
 
 _WIDTH = 9
 

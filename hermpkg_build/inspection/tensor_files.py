@@ -6,11 +6,11 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA, EXTERN_MODULES
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record, manifest_of
 from hermpkg_build.pickles.reading.pickle_entries import entries_of

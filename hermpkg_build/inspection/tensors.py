@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record
 from hermpkg_build.inspection.pickle_records import PickleRecords
 from hermpkg_build.pickles.reading.named_tensors import NamedTensor, named_tensors

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.manifest import Manifest, ManifestModel, RecordKind
 from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import QueryError
 from hermpkg_build.inspection.contents import RecordFacts, manifest_of, record_facts
 from hermpkg_build.inspection.groups import Belongings, GroupKey

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 from hermpkg_build.integrations.extras import missing_extra

@@ -10,10 +10,10 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
 from hermpkg_build.core.quantities import read_size
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.cache_directory import default_cache_directory
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.files import write_all, write_file

@@ -6,11 +6,11 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from hermpkg_build.core.example_call import Arguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.integrations.cluster_files import SharedArtifact
 from hermpkg_build.integrations.packed_model import Target
 from hermpkg_build.integrations.together import Outcome, Together

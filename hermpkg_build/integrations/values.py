@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.integrations.packed_model import PackedModel
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, value_of_default
@@ -13,6 +12,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.label import Label, labels_in_package
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.texts import clipped
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.forms import problem_with
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.parsed_texts import literal_value
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.loading.attribute_values import Path
 from hermpkg_build.loading.prelude import Frame

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.errors import HermpkgError, LoadingError, Location
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.evaluation_cache import EvaluatedFile

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.core.target import BuildFile
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LabelError
 from hermpkg_build.loading.build_file_codec import decode_build_file, encode_build_file
 from hermpkg_build.loading.bzl_labels import bzl_path

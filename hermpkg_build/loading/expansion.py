@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from hermpkg_build.core.label import Label, TargetPattern
+from hermpkg_build.dataclass import replace
 from hermpkg_build.errors import HermpkgError, LabelError
 from hermpkg_build.loading.collected_errors import raise_all
 from hermpkg_build.loading.loader import Loader

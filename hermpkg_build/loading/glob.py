@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from hermpkg_build.core.attributes import Form, attribute
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.folder_walk import LinkedFoldersError, folders_below
 
 

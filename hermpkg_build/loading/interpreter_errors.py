@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LoadingError, Location
 from hermpkg_build.loading.allowance import FOR_ANY_MS
 from hermpkg_build.loading.interpreter_main import MAX_CALLS, MOST_CPU_S, MOST_MEMORY, MOST_STEPS

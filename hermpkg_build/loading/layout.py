@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from hermpkg_build.dataclass import dataclass
 
 _SRC = "src"
 _MARKERS = ("pyproject.toml", "setup.py", "setup.cfg")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.interpreter_main import MARK
 from hermpkg_build.loading.starlark_source import StarlarkSource
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError, LabelError, LoadingError
 from hermpkg_build.loading.bzl_labels import bzl_path
 from hermpkg_build.loading.collected_errors import raise_all

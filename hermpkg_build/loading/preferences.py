@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.core.preferences import PREFERENCES, read_warm
 from hermpkg_build.core.user_file import user_settings_path
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.user_settings import user_settings
 from hermpkg_build.errors import CommandLineError, Location, WorkspaceError
 from hermpkg_build.loading.workspace import line_of_setting

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.attribute_values import Foreign
 from hermpkg_build.loading.rules import BUILD_FUNCTIONS, FUNCTIONS
 

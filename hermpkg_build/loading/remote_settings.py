@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hermpkg_build.core.digest import fingerprint
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.consent import Answer, answer_of
 from hermpkg_build.disk.trust import VARIABLE, is_trusted, is_within
 from hermpkg_build.disk.unchanged_files import hash_file

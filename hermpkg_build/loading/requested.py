@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Target
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.dependencies import closure
 from hermpkg_build.loading.expansion import expand
 from hermpkg_build.loading.loader import Loader

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LoadingError
 from hermpkg_build.loading.depth_first import depth_first
 from hermpkg_build.loading.grammar import grammar_problems, parameters

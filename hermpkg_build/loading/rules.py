@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.attributes import Attribute, AttributeType, Form, attribute, attributes_of
@@ -11,6 +10,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.target import ATTRIBUTES, RuleTarget
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.loading.glob import GlobCall
 
 DEFS_LABEL = "@hermpkg//rules:defs.bzl"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from hermpkg_build.dataclass import dataclass
 
 OWN = "hermpkg_build.backend"
 """The build backend that puts artifacts into what any other makes."""

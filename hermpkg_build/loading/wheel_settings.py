@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass, fields
 from hermpkg_build.errors import Location, WorkspaceError
 from hermpkg_build.loading.workspace import line_of_setting
 

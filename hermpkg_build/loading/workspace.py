@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.preferences import PREFERENCES
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.toml_text import NestedTooDeeplyError, parse_toml
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
+
+from hermpkg_build.dataclass import dataclass, field
 
 _LENGTHS: Final = {
     **dict.fromkeys((pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.EMPTY_TUPLE), (1, 0)),

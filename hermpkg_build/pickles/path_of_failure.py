@@ -6,10 +6,10 @@ import operator
 import pickle
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.path_steps import MODULE_TABLES, attribute_step, quoted
 from hermpkg_build.pickles.reducing import Reduced
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,12 +6,12 @@ import copyreg
 import inspect
 import pickle
 import sys
-from dataclasses import dataclass
 from functools import partial
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.parametrized import by_its_original, is_made_for_one, parametrized_class
 
 _OBJECT: Final[Any] = object

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.global_names import ResolveGlobal
 
 PersistentId: TypeAlias = Callable[[Any], "object | None"]

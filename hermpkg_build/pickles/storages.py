@@ -8,10 +8,10 @@ import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.digest import Checksum, Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.all_cores import Job, on_all_cores
 from hermpkg_build.disk.crc32 import crc32_of_both
 from hermpkg_build.disk.descriptors import WRITE

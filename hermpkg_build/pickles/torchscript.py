@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO, Any
 
 from hermpkg_build.archive.layout import DATA
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 
 _CODE = f"{DATA}ts_code/"
 _STORAGE = ".storage"

@@ -9,9 +9,9 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.pickled import PickledObject
 

@@ -6,7 +6,6 @@ import enum
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from math import prod
 
 from hermpkg_build.archive.layout import PYTHON_VERSION
@@ -16,6 +15,7 @@ from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.inspection.archive_graph import graph_of_archive
 from hermpkg_build.inspection.contents import RecordFacts, digest_of
 from hermpkg_build.inspection.groups import Group, GroupKey, GroupKind

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.core.texts import aligned, counted, listed
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.provenance.bill import Bill, Part, PartKind
 from hermpkg_build.provenance.licenses import License, license_of_nobody
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from hermpkg_build.dataclass import dataclass
 
 
 class Demand(str, enum.Enum):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.manifest import ManifestLicense
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.provenance.license_words import Demand, KnownLicense, known_classifier, known_name
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.inspection.contents import Contents, RecordFacts
 from hermpkg_build.inspection.groups import Belongings, GroupKey, GroupKind, edits_of
 

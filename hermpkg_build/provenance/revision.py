@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
 
 _PATIENCE_S = 120.0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 from hermpkg_build.core.canonical_json import Json, pretty
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.provenance.materials import (
     BuildFacts,
     Held,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import GroupedError, HermpkgError, QueryError
 from hermpkg_build.query.expressions import Call, Chain, Depth, Expression, Let, Text, Variable, Word, Words
 from hermpkg_build.query.functions import FUNCTIONS

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from hermpkg_build.dataclass import dataclass
 
 Operator: TypeAlias = Literal["+", "-", "^"]
 """Union, difference, intersection."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.query.drawings import dot, mermaid
 from hermpkg_build.query.evaluation import Answer
 from hermpkg_build.query.graph import Edge, TargetGraph, package_of, within
@@ -125,6 +125,8 @@ def as_json(asked: Asked) -> dict[str, Json]:
 
 
 def _place(location: object) -> Json:
+    from dataclasses import asdict
+
     from hermpkg_build.errors import Location
 
     return asdict(location) if isinstance(location, Location) else None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import HermpkgError, Location
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import cast
 
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import replace
 from hermpkg_build.query.expressions import (
     Call,
     Chain,

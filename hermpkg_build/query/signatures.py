@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from hermpkg_build.dataclass import dataclass
 
 
 class Takes(enum.Enum):

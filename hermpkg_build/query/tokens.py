@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.query.expressions import Span
 from hermpkg_build.query.mistakes import syntax_error
 

@@ -7,9 +7,9 @@ import binascii
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.remote.credential_helper import HelperFailedError, how_it_ended, run_helper
 from hermpkg_build.remote.failures import RemoteError

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
@@ -12,6 +11,7 @@ from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ByteView
 from hermpkg_build.archive.central_directory import read_central_directory
 from hermpkg_build.archive.members import Member
+from hermpkg_build.dataclass import dataclass
 
 Kind: TypeAlias = Literal["weight", "weight.config", "code", "doc"]
 """What ModelPack calls what a layer holds."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 
@@ -12,6 +11,7 @@ from hermpkg_build.archive.archive_file import ArchiveFile
 from hermpkg_build.archive.records import Content, FileSlice, size_of
 from hermpkg_build.archive.slices import slice_chunks
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file
 from hermpkg_build.errors import ArchiveError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass, field
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 INDEX_TYPE = "application/vnd.oci.image.index.v1+json"

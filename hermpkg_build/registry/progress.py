@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.remote.http.blobs import Incoming
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ActionError, ArchiveError
 from hermpkg_build.registry.assembly import Assembly
 from hermpkg_build.registry.known_layers import layer_in_hand, remember_layers

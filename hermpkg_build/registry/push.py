@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Bytes, Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.registry.layers import Layer, split_archive
 from hermpkg_build.registry.manifest import CONFIG_TYPE, MANIFEST_TYPE, MODEL_TYPE, Descriptor, Manifest
 from hermpkg_build.registry.progress import Progress

@@ -7,12 +7,12 @@ and the bytes that are in no layer, such as the headers of a ZIP archive.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from struct import Struct
 from typing import NamedTuple
 
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 
 MOST_BYTES = 256 << 20
 """Bytes of the largest recipe."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.registry.manifest import (
     EMPTY,
     EMPTY_TYPE,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import urllib3
 
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.registry.authorization import RegistryCredentials
 from hermpkg_build.registry.reference import Reference
 from hermpkg_build.remote.addresses import is_loopback

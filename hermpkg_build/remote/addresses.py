@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.remote.failures import RemoteError
 
 GRPC_SCHEMES = ("grpc", "grpcs")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.remote.background import Background
 from hermpkg_build.remote.failures import RemoteError, warning
 from hermpkg_build.remote.reapi.entries import (

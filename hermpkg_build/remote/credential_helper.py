@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import IO
 
 from hermpkg_build.core.canonical_json import Json, dumps
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.processes import kill_group
 from hermpkg_build.remote.failures import RemoteError
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LocalEnvironmentError
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:

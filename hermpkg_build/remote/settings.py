@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
+from hermpkg_build.dataclass import dataclass, field, fields
 from hermpkg_build.remote.setting_forms import (
     CACHE_URL,
     COUNT,

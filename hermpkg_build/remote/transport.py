@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass
 
 if TYPE_CHECKING:
     from hermpkg_build.store.content import ContentStore

@@ -7,9 +7,9 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.scanning.code_uses import CodeUse, UseReader
 from hermpkg_build.scanning.known_names import Capability, capability_of
 from hermpkg_build.scanning.name_origins import Origins, origins_in

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.scanning.known_names import MACHINE_MODULES, Capability, capability_within, known_tops
 from hermpkg_build.scanning.name_origins import IMPORTERS, Function, Origins, text_of
 from hermpkg_build.scanning.telling_uses import (

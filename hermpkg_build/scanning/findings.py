@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.scanning.known_names import Capability
 
 

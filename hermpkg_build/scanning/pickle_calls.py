@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
 from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
 from hermpkg_build.scanning.harmless import is_harmless

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.scanning.name_origins import origins_in
 
 _MOST_SEGMENTS = 64

@@ -13,12 +13,12 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.members import Member
 from hermpkg_build.core.digest import Bytes
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.scanning.wrapped_files import is_zero
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.serving.channel import Part
 from hermpkg_build.serving.requests import Callee
 

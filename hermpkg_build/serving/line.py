@@ -7,10 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, final
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.serving.calls import Call
 from hermpkg_build.serving.channel import EndOfChannel, Part
 from hermpkg_build.serving.requests import Ran, Run

@@ -8,10 +8,10 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.runtime.contents.checks import CheckMode, VerifyMode
 from hermpkg_build.runtime.contents.real_files import FilesMode
 from hermpkg_build.serving.bound import Bound

@@ -6,9 +6,9 @@ import builtins
 import functools
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.serving.channel import Part
 from hermpkg_build.serving.errors import CallError, RemoteTraceback

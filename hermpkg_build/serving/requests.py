@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.runtime.contents.checks import CheckMode, VerifyMode
 from hermpkg_build.runtime.contents.real_files import FilesMode
 from hermpkg_build.trust.policy import TrustPolicy

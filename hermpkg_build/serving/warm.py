@@ -8,9 +8,9 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.serving.channel import Channel, channel_pair
 
 _START = (

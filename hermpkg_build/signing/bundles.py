@@ -10,9 +10,9 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.signing.failures import SignatureError
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.signing.bundles import read_bundle
 from hermpkg_build.signing.making import bundle_bytes, pre_authentication

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

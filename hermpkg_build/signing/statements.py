@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.signing.contents import WHOLE, Content
 from hermpkg_build.signing.failures import SignatureError
 

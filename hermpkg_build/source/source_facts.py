@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.import_facts import ImportFacts
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.source.imports import ANALYSER_VERSION, analyse_source
 from hermpkg_build.source.syntax import check_syntax, has_current_bytecode
 

@@ -6,11 +6,11 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.unchanged_files import read_file
 from hermpkg_build.store.failures import cache_errors, log_corrupt

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
 
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.disk.cache_tag import TAG, TAG_NAME, is_cache
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile, new_folder, remove_abandoned

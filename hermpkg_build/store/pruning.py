@@ -13,10 +13,10 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.cache_tag import is_cache
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.held_folders import held_since, is_held

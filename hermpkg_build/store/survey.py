@@ -6,8 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.cache_tag import is_cache
 from hermpkg_build.disk.replacing import ASIDE
 from hermpkg_build.store.cache import FORMAT_FOLDER

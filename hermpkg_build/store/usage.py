@@ -12,10 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.trust.errors import Refusal, RefusalKind
 from hermpkg_build.trust.need import Need, NeedKind
 from hermpkg_build.trust.policy import ANY_VERSION, TrustPolicy, TrustRule

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode, HermpkgError, Location
 
 _MOST_SHOWN = 12

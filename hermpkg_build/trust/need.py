@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from hermpkg_build.dataclass import dataclass
 
 
 class NeedKind(str, enum.Enum):

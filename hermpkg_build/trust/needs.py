@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from hermpkg_build.archive.layout import DATA, EXTERN_MODULES, MANIFEST
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.dataclass import replace
 from hermpkg_build.scanning.capabilities import CodeFacts, CodeUse, capabilities_of, resolved
 from hermpkg_build.scanning.file_kinds import FileKind, kind_of
 from hermpkg_build.scanning.harmless import is_harmless

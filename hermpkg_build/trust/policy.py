@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.globs import GlobGroup
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import Location
 from hermpkg_build.signing.signers import AcceptedSigner
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular
 from hermpkg_build.disk.trust import VARIABLE, is_open_to_all, is_own, is_trusted, owner_of, stranger_in
 from hermpkg_build.errors import HermpkgError, Location

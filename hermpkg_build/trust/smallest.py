@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.module_names import top_of
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.trust.need import Need, NeedKind
 from hermpkg_build.trust.needs import Needs
 from hermpkg_build.trust.policy import ANY_VERSION, TrustRule

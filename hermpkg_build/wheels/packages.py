@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from hermpkg_build.dataclass import dataclass
 
 _INITS = ("__init__.py", "__init__.pyc", "__init__.pyi")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.layout import find_layout
 from hermpkg_build.loading.wheel_settings import WheelPart, read_wheel_parts

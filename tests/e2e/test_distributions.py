@@ -22,7 +22,7 @@ from hermpkg_build.exporter.package_exporter import PackageExporter
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = REPOSITORY / "hermpkg_build/runtime/distribution"
 VERSION = hermpkg_build.__version__
-LARGEST_WHEEL = 300_000
+LARGEST_WHEEL = 305_000
 NAMES = ("hermpkg_runtime", "hermpkg_build")
 MISSING = "is a part of hermpkg-build, and only hermpkg-runtime is installed, which loads artifacts"
 RELEASED_AT = "315532800"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import flag
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.core.texts import aligned
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, LocalEnvironmentError
 
 

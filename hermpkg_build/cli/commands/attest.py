@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -15,6 +14,7 @@ from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.canonical_json import loads, pretty_ascii
 from hermpkg_build.core.file_kinds import STATEMENT
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode
 
 if TYPE_CHECKING:

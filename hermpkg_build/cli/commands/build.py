@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from hermpkg_build.cli.recording import RecordedArguments, recorded
 from hermpkg_build.cli.remote import build_in_chosen_python, chosen_settings
 from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 
 if TYPE_CHECKING:

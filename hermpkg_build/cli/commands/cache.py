@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -11,6 +10,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.core.quantities import read_age, read_size
 from hermpkg_build.core.texts import aligned, counted, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _limit() -> int | None:
 
 
 def _prune(arguments: CacheArguments, console: Console) -> None:
+    from dataclasses import asdict
+
     from hermpkg_build.store.pruning import prune_cache
     from hermpkg_build.store.survey import fetched_entries
 
@@ -110,6 +112,8 @@ def _tell(pruned: Pruned, console: Console, *, dry_run: bool) -> None:
 
 
 def _show(arguments: CacheArguments, console: Console) -> None:
+    from dataclasses import asdict
+
     from hermpkg_build.store.survey import survey_cache
 
     survey, limit = survey_cache(arguments.cache_dir), _limit_or_none()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from hermpkg_build.cli.arguments import flag
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermpkg_build.cli.arguments import operand, operands
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.commands import command_names, find_command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 _ANSWER = "answer"

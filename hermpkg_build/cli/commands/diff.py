@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operand
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -15,6 +14,7 @@ from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import bad, good
 from hermpkg_build.core.file_kinds import ENVIRONMENT_LOCK
 from hermpkg_build.core.texts import aligned, counted, listed
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 from hermpkg_build.printable import pasteable
 
@@ -154,6 +154,8 @@ def _tell_unproven(arguments: EnvArguments, environment: LockedEnvironment, cons
 def _check(
     arguments: EnvArguments, environment: LockedEnvironment, requires: Mapping[str, str], console: Console
 ) -> ExitCode:
+    from dataclasses import asdict
+
     from hermpkg_build.analysis.distributions import Distributions
     from hermpkg_build.analysis.search_path import environment_search_path
     from hermpkg_build.disk.source_tree import SourceTree

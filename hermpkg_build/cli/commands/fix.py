@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands
@@ -13,6 +12,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.progress import Display
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python, chosen_settings, remote_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from hermpkg_build.cli.arguments import Option, flag, operand, option_groups, own_options
 from hermpkg_build.cli.command import Command, CommonArguments, Group, command
 from hermpkg_build.cli.commands import all_commands, command_names, find_command, unknown_command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 _WIDTH = 100

@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.command import CommonArguments, command
@@ -33,6 +32,8 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
     Also the size of the cache, and the servers that work is shared with. Where the settings of these servers
     are wrong it says so, with the exit code that a build would have.
     """
+    from dataclasses import asdict
+
     workspace = _workspace()
     remote_cache, remote_executor, problem = servers_of(workspace) if workspace else ("", "", None)
     size = _size_of(arguments.cache_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from hermpkg_build.cli.factory_options import (
 )
 from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.cli.styles import faint, strong
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode, HermpkgError
 from hermpkg_build.printable import pasteable
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option, whole_number
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.remote import EngineArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:

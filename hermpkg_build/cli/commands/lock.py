@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operands
 from hermpkg_build.cli.command import command
@@ -13,6 +12,7 @@ from hermpkg_build.cli.operands import current_workspace, writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -14,6 +13,7 @@ from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import PAGE
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 if TYPE_CHECKING:

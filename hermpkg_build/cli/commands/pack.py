@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from dataclasses import dataclass, replace
 
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
 from hermpkg_build.cli.command import CommonArguments, command
@@ -19,6 +18,7 @@ from hermpkg_build.cli.factory_options import (
     weights_prefix_option,
 )
 from hermpkg_build.core.file_kinds import ARTIFACT
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 

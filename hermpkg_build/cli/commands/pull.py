@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -15,6 +14,7 @@ from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.registry_options import RegistryArguments
 from hermpkg_build.cli.styles import faint, strong
 from hermpkg_build.core.file_kinds import ARTIFACT, BILL, STATEMENT
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.keeping import why_not_replaced
 from hermpkg_build.errors import CommandLineError, ExitCode
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option, repeated
@@ -13,6 +12,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.registry_options import RegistryArguments
 from hermpkg_build.cli.styles import faint, strong
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
@@ -14,6 +13,7 @@ from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.cli.remote import PythonArguments, build_in_chosen_python
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, GroupedError, HermpkgError
 from hermpkg_build.query.formats import FORMATS, ORDERS
 

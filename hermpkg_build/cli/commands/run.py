@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import operands, option
@@ -12,6 +11,7 @@ from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.landing import LandingArguments, start_with_artifact
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 from hermpkg_build.printable import pasteable
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from hermpkg_build.cli.operands import writing
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import BILL
 from hermpkg_build.core.texts import counted, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError
 
 if TYPE_CHECKING:

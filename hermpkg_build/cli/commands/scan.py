@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operands, option
@@ -14,6 +13,7 @@ from hermpkg_build.cli.operands import is_file, write_report
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import SARIF
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 from hermpkg_build.printable import strict_json
 

@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option, whole_number
@@ -16,6 +15,7 @@ from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.landing import LandingArguments, start_with_artifact
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 

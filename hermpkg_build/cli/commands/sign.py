@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hermpkg_build.cli.arguments import operands, option
 from hermpkg_build.cli.command import command
@@ -12,6 +11,7 @@ from hermpkg_build.cli.operands import is_artifact
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.file_kinds import SIGNATURE
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
@@ -13,6 +12,7 @@ from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.core.file_kinds import TENSORS
 from hermpkg_build.core.texts import aligned, counted, listed, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 from hermpkg_build.printable import pasteable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from hermpkg_build.cli.recording import RecordedArguments
 from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import JUNIT
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode, HermpkgError
 
 if TYPE_CHECKING:

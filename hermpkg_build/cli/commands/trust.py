@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hermpkg_build.cli.arguments import flag, operand
 from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from hermpkg_build.cli.remote import EngineArguments, build_in_chosen_python
 from hermpkg_build.cli.styles import bad, good, strong
 from hermpkg_build.core.file_kinds import JUNIT, SUMMARY
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import CommandLineError, ExitCode, WorkspaceError
 
 if TYPE_CHECKING:

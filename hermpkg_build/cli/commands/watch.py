@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.recording import EventArguments, event_file, told_to
 from hermpkg_build.cli.remote import chosen_settings
 from hermpkg_build.core.texts import counted
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode, HermpkgError, LocalEnvironmentError
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand
@@ -13,6 +12,7 @@ from hermpkg_build.cli.operands import is_file
 from hermpkg_build.cli.remote import EngineArguments
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.texts import aligned, size_text
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ExitCode
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from hermpkg_build.cli.arguments import (
@@ -17,6 +16,7 @@ from hermpkg_build.cli.arguments import (
 )
 from hermpkg_build.cli.command import Command, CommonArguments
 from hermpkg_build.cli.completion.scripts import SCRIPTS
+from hermpkg_build.dataclass import dataclass
 
 Kind: TypeAlias = Literal["word", "part", "files", "folders"]
 """A whole word; the beginning of one, behind which no space goes; or what the shell finds itself."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.queries.kept_file import Kept, Sections, kept_path, load, save
 from hermpkg_build.engine.queries.watched import Watched, joined, split
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from zlib import crc32
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.queries.rows import Rows
 from hermpkg_build.engine.queries.watched import joined, split
 from hermpkg_build.errors import Location

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
 
 from hermpkg_build.analysis.closure import FactsProvider, Root, explore
@@ -14,6 +13,7 @@ from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.core.module_names import package_of_init, parents_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.engine.queries.import_graph import ModuleNode, ReadModules
 from hermpkg_build.engine.queries.module_table import ModuleTable
 from hermpkg_build.engine.queries.target_graph import PYTHON

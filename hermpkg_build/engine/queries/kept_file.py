@@ -8,10 +8,10 @@ import os
 import struct
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeAlias
 
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.queries.watched import Watched
 from hermpkg_build.engine.snapshot_check import origin_of_state
 from hermpkg_build.version import __version__

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.named_modules import NamedModules
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.module_names import parent_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal

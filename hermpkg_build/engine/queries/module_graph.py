@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from hermpkg_build.core.label import TargetPattern
 from hermpkg_build.core.spelling import question
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.queries.import_graph import ImportGraph
 from hermpkg_build.engine.queries.target_graph import PYTHON, WorkspaceTargets
 from hermpkg_build.errors import HermpkgError, LabelError, Location, QueryError

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.queries.graph_files import Found, GraphFiles
 from hermpkg_build.engine.queries.package_record import KeptPackages
 from hermpkg_build.engine.queries.target_graph import WorkspaceTargets

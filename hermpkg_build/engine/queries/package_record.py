@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import HermpkgError, LabelError, Location
 from hermpkg_build.loading.packages import IGNORE_FILE
 from hermpkg_build.loading.workspace import WORKSPACE_MARKERS

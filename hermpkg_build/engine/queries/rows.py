@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import TypeAlias
+
+from hermpkg_build.dataclass import dataclass
 
 Row: TypeAlias = tuple[int, ...]
 

@@ -6,9 +6,9 @@ import json
 import os
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.signature_check import ABSENT, UNKNOWN, SignatureCheck, mark_of
 
 if TYPE_CHECKING:

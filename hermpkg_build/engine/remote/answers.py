@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.engine.remote.worker import EXIT_FAILED, EXIT_MADE, EXIT_REFUSED, OUTPUT, REPORT
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.model_folder import DESCRIPTION

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
 from hermpkg_build.engine.remote.worker_code import WORKER, worker_code

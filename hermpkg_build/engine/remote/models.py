@@ -6,10 +6,10 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.code_states import CODE_OF
 from hermpkg_build.engine.environment import ABSENT, BuildEnvironment
 from hermpkg_build.engine.remote.answers import (

@@ -7,10 +7,10 @@ a server records is found by builds with the same server only: no other workspac
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.digest import Digest, fingerprint
+from hermpkg_build.dataclass import dataclass
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.rebuilder import ActionResults

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.rebuilder import CachingRebuilder, InputState, Rebuilder
 from hermpkg_build.remote.reapi.entries import INLINE_LIMIT, SharedAction
 from hermpkg_build.store.action_cache import ActionResult

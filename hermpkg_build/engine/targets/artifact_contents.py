@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.engine.targets.environment import recorded_environment
 from hermpkg_build.engine.targets.module_imports import imports_of_modules
 from hermpkg_build.engine.targets.real_places import lost_places, real_places

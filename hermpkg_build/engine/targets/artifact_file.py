@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.archive.writer import write_archive
@@ -14,6 +13,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import ModelPackage
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.output_folders import check_no_link
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import dumps
@@ -13,6 +12,7 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.runner import Done, Ran

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.module_names import record_of_module, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Policy
 from hermpkg_build.core.texts import listed
+from hermpkg_build.dataclass import dataclass
 
 _SHOWN = 8
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from functools import cached_property
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from types import ModuleType
@@ -13,6 +12,7 @@ from typing import Any
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.exporter.sources.loaded_module import describe_module, file_of, from_file
 from hermpkg_build.exporter.sources.program import MAIN, module_of_program

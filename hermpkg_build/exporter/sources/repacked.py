@@ -7,7 +7,6 @@ so all files beside its modules there come along.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 
 from hermpkg_build.analysis.distributions import owner_of_metadata
 from hermpkg_build.archive.modules import PackedModules
@@ -16,6 +15,7 @@ from hermpkg_build.core.graph import ModuleGraph
 from hermpkg_build.core.manifest import Manifest, ManifestLicense, RecordKind
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.dataclass import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

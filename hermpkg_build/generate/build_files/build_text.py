@@ -7,12 +7,12 @@ import io
 import tokenize
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeAlias
 
 from hermpkg_build.core.starlark_text import INDENT, goes_in_lines
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.errors import LoadingError, Location
 
 _LAYOUT = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.starlark_text import CallText, expression, keyword_order, label_order, string
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import HermpkgError, Location
 from hermpkg_build.generate.build_files.build_text import Bracketed, BuildText, Item
 from hermpkg_build.loading.rules import DEFS_LABEL, FUNCTIONS, RULES

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.errors import LoadingError, LocalEnvironmentError, Location

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hermpkg_build.analysis.unsettled import UnsettledPolicyError
 from hermpkg_build.core.label import Label, TargetPattern
 from hermpkg_build.core.target import Model
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.engine.build import Checked, check_targets
 from hermpkg_build.engine.context import Build
 from hermpkg_build.errors import GroupedError, HermpkgError

@@ -7,7 +7,6 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.module_names import top_of
@@ -15,6 +14,7 @@ from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import source_roots_line
 from hermpkg_build.core.starlark_text import CallText, label_order
 from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError, WorkspaceError

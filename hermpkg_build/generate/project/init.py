@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.analysis.decisions import Decision
@@ -13,6 +12,7 @@ from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.factory import factory_parts

@@ -6,11 +6,11 @@ import ast
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.syntax_trees import parse_module
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular
 
 _NEVER = frozenset({"node_modules", "__pycache__", "__pypackages__", "site-packages", OUTPUT_FOLDER})

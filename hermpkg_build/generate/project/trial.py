@@ -6,7 +6,6 @@ import os
 import pickle
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.decisions import Decision, must_match, rules_of
@@ -19,6 +18,7 @@ from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage, PythonModules, Target
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import TargetContext

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from math import prod
 
@@ -11,6 +10,7 @@ from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PY
 from hermpkg_build.archive.pieces import PIECE, find_difference, first_difference, first_difference_of_pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.all_cores import on_all_cores
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.inspection.contents import kind_of_record, manifest_of

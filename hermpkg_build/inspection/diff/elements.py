@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hermpkg_build.archive.pieces import PIECE, pieces
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
 
 _FORMATS = {

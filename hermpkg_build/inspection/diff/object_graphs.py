@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.inspection.diff.differences import PickleDifference, PickleSide
 from hermpkg_build.inspection.diff.hints import hint_for
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind

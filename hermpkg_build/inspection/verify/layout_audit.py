@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import CentralDirectory, read_central_directory
@@ -11,6 +10,7 @@ from hermpkg_build.archive.members import Member
 from hermpkg_build.archive.plan import ALIGNMENT, EARLIER_LAYOUTS, LAYOUT, Layout, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 
 _LAYOUTS = (LAYOUT, *EARLIER_LAYOUTS)

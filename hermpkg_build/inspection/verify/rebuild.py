@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.label import Label
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.output_folders import check_no_link
 from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.inspection.diff.differences import Comparison

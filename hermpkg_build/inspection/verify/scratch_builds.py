@@ -9,12 +9,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.label import Label
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.lent_modules import command
 from hermpkg_build.errors import ActionError, LocalEnvironmentError
 from hermpkg_build.inspection.verify.varied_conditions import BuildConditions

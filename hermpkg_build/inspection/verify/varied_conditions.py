@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.factories.processor import other_processor
 
 CONDITIONS = {

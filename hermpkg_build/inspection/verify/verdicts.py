@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from xml.sax.saxutils import escape
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.junit import JUnitCase, junit_xml
 from hermpkg_build.core.texts import first_of
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.printable import one_line
 
 _MOST_LINES = 60

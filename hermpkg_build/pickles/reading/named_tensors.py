@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.paths import Path, children, is_global, root_path
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor, storage_of, tensor_of

@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.opcode_stream import CutOffError, PickleSource, opcodes_of
 
 COMPUTED = "<computed>"

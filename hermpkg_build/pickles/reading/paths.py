@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.path_steps import MODULE_TABLES, attribute_step, quoted
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 

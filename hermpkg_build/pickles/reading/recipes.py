@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.paths import is_global
 from hermpkg_build.pickles.reading.tensors import Tensor, integers, storage_of, tensor_of, view_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import NamedTuple
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.path_steps import quoted
 from hermpkg_build.pickles.reading.named_tensors import NamingWalk, leading_to, start_of_walk
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from hermpkg_build.archive.layout import DATA
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.paths import is_global
 

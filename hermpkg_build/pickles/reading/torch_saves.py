@@ -8,10 +8,10 @@ an argument of ``torch.storage._load_from_bytes``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 
 from hermpkg_build.archive.layout import DATA
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind, read_stream
 from hermpkg_build.pickles.reading.opcode_stream import PickleBytes
 from hermpkg_build.pickles.reading.paths import is_global

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from hermpkg_build.dataclass import dataclass, field
 
 Colour: TypeAlias = int
 

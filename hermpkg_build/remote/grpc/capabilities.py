@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.reapi import messages
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import ActionError, BuildInterruptedError
 from hermpkg_build.remote.failures import RemoteError
 from hermpkg_build.remote.grpc.capabilities import check_version

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.remote.reapi import messages
 
 Request = TypeVar("Request", bound=messages.Message)

@@ -9,11 +9,11 @@ an ``Action`` with a ``Command`` that says what was done, as that of any other c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.remote.reapi import messages
 from hermpkg_build.remote.reapi.encoding import core_digest, encoded, message_blob, message_digest
 from hermpkg_build.remote.transport import EMPTY, Blob

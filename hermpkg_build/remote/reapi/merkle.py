@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.remote.reapi import messages
 from hermpkg_build.remote.reapi.encoding import core_digest, message_blob, message_digest
 from hermpkg_build.remote.transport import Blob

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from pickle import PickleBuffer
 from typing import Any
 
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.printable import one_line
 from hermpkg_build.serving.bound import Bound
 from hermpkg_build.serving.pool import Pool

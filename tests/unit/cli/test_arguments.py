@@ -1,7 +1,5 @@
 """Words of a command line: options anywhere, patterns that look like options, and helpful refusals."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from hermpkg_build.cli.arguments import (
@@ -16,6 +14,7 @@ from hermpkg_build.cli.arguments import (
     whole_number,
 )
 from hermpkg_build.cli.command import Command, CommonArguments
+from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import CommandLineError, ExitCode
 
 

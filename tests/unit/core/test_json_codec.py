@@ -6,7 +6,6 @@ import copy
 import enum
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from hermpkg_build.core.canonical_json import Json, dumps, loads
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
+from hermpkg_build.dataclass import dataclass, field
 
 
 class Colour(str, enum.Enum):
@@ -96,7 +96,7 @@ def test_what_has_no_form_is_an_error_of_the_program() -> None:
         from_json(HasSet, {})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HasSet:
     names: set[str]
 
