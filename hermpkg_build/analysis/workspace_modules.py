@@ -40,13 +40,15 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
             self._owners.update(dict.fromkeys(names, number))
             for parent, folder in modules.parents:
                 self._note_parents(parent, number, folder, above)
-        self._sources.update(self._namespaces())
+        self._namespaces = self._find_namespaces()
+        self._sources.update(self._namespaces)
 
     def renewed(self) -> WorkspaceModules:
         """Return the same modules, of which none was asked for yet."""
         other = copy(self)
         other._places = {}
-        other._sources = {name: source for name, source in self._sources.items() if name not in self._owners}
+        # Other threads may be asking for modules, so that nobody may walk over those that are known.
+        other._sources = dict(self._namespaces)
         return other
 
     def _note_parents(self, parent: str, number: int, folder: str, above: dict[str, str]) -> None:
@@ -59,7 +61,7 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
             below.add(number)
             parent = parent_of(parent)
 
-    def _namespaces(self) -> Mapping[str, ModuleSource]:
+    def _find_namespaces(self) -> Mapping[str, ModuleSource]:
         """Return the namespace packages above all modules."""
         lone: list[str] = []
         for modules in self._declared:

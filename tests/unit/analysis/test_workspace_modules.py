@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Sequence
 
 import pytest
@@ -63,3 +65,21 @@ def test_a_module_is_made_once_when_somebody_asks(monkeypatch: pytest.MonkeyPatc
     assert made == []
     assert modules["a.c"] is modules["a.c"]
     assert made == ["a.c"]
+
+
+def test_modules_are_renewed_while_other_threads_ask_for_them() -> None:
+    own = [declared(0, f"space.m{number}", is_package=False) for number in range(20_000)]
+    modules = WorkspaceModules({own[0].owner: owned(own)}, "/w")
+    asking = threading.Thread(target=lambda: [modules[each.module] for each in own], daemon=True)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asking.start()
+        while asking.is_alive():
+            again = modules.renewed()
+            assert "space" in again
+            assert again["space"] is modules["space"]
+    finally:
+        sys.setswitchinterval(before)
+        asking.join()
+    assert again["space.m7"] == modules["space.m7"]
