@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import debian_python
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -86,7 +88,7 @@ class Environment:
         """Why it cannot be made here and now, "" where nothing is known to be in the way."""
         if self.is_made:
             return ""
-        if interpreter_of(self.python) is None:
+        if interpreter_of(self.python) is None and not debian_python.can_be_tried():
             return f"there is no Python {self.python} on the path or among pyenv's"
         if shutil.disk_usage(REPOSITORY).free < FREE_BYTES + SIZE_BYTES:
             return f"less than {(FREE_BYTES + SIZE_BYTES) >> 30} GiB are free on the disk"
@@ -100,7 +102,11 @@ class Environment:
         if self.problem:
             raise CannotMakeError(self.problem)
         FOLDER.mkdir(exist_ok=True)
-        python = str(interpreter_of(self.python))
+        place = FOLDER / f"debian-python-{self.python}"
+        python = interpreter_of(self.python) or debian_python.make_python(self.python, place)
+        if python is None:
+            places = f"on the path, among pyenv's or in Debian's {debian_python.SUITE}"
+            raise CannotMakeError(f"there is no Python {self.python} {places}")
         self._run([python, "-m", "venv", str(self.folder)])
         torch = "torch" if self.torch == "newest" else f"torch=={self.torch}"
         install = [str(self.interpreter), "-m", "pip", "install", "-q", "--disable-pip-version-check"]

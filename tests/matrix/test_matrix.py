@@ -65,6 +65,7 @@ def program(name: str) -> Any:
     assert spec.loader is not None
     module = module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
         # Its dataclasses look their module up.
         patch.setitem(sys.modules, spec.name, module)
         spec.loader.exec_module(module)
@@ -120,6 +121,20 @@ def test_artifacts_cross_to_another_python_and_back_without_torch(other_python: 
         run(writer, WRITE, path, libraries, code)
         said |= {run(reader, READ, path, libraries) for reader in (sys.executable, other_python)}
     assert len(said) == 1
+
+
+@pytest.mark.thorough
+def test_a_python_of_the_next_debian(tmp_path: Path) -> None:
+    debian = program("debian_python")
+    if not debian.can_be_tried():
+        pytest.skip("there is no apt-get here")
+    python = debian.make_python("3.14", tmp_path / "made")
+    assert python == str(tmp_path / "made/bin/python3.14")
+    subprocess.run([python, "-m", "venv", tmp_path / "environment"], check=True)
+    words = [tmp_path / "environment/bin/python", "-c", "import pip, sys; print(sys.version_info[:2])"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "(3, 14)\n"
+    assert debian.make_python("2.9", tmp_path / "none") is None
+    assert not (tmp_path / "none").exists()
 
 
 STATES = {
