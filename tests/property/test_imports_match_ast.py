@@ -427,7 +427,7 @@ def mismatches(paths: Sequence[str]) -> Iterator[str]:
 # The tests.
 
 
-@pytest.mark.parametrize("size", [600, pytest.param(6_000, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("size", [200, pytest.param(6_000, marks=pytest.mark.thorough)])
 def test_every_source_of_the_environment(size: int) -> None:
     wanted = os.environ.get(EVERYTHING, "")
     if wanted and wanted != "1":
