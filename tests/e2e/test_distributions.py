@@ -10,7 +10,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,9 @@ import pytest
 import hermpkg_build
 from hermpkg_build.errors import ExitCode
 from hermpkg_build.exporter.package_exporter import PackageExporter
+from tests.release_programs import PROGRAMS, release_programs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = REPOSITORY / "hermpkg_build/runtime/distribution"
 VERSION = hermpkg_build.__version__
 LARGEST_WHEEL = 305_000
 NAMES = ("hermpkg_runtime", "hermpkg_build")
@@ -29,19 +29,19 @@ RELEASED_AT = "315532800"
 
 
 @pytest.fixture(scope="module")
-def split():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TOOLS))
-        yield import_module("split")
-        sys.modules.pop("split")
+def program():
+    with release_programs() as importing:
+        yield importing
 
 
 @pytest.fixture(scope="module")
-def checkout_files(split):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TOOLS))
-        yield import_module("checkout_files")
-        sys.modules.pop("checkout_files")
+def split(program):
+    return program("split")
+
+
+@pytest.fixture(scope="module")
+def checkout_files(program):
+    return program("checkout_files")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def made(tmp_path_factory) -> Path:
     """The folder with what `make dist` makes."""
     folder = tmp_path_factory.mktemp("dist")
     completed = subprocess.run(
-        [sys.executable, str(TOOLS / "make.py"), str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, str(PROGRAMS / "make.py"), str(folder)], capture_output=True, text=True, check=False
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     return folder
@@ -313,7 +313,7 @@ def source(made, tmp_path_factory) -> Path:
 
 def test_a_source_distribution_makes_all_distributions_again_to_the_same_bytes(made, source, tmp_path):
     """Elsewhere, under another umask, hash seed and time zone, from nothing but itself."""
-    make = source / TOOLS.relative_to(REPOSITORY) / "make.py"
+    make = source / PROGRAMS.relative_to(REPOSITORY) / "make.py"
     completed = subprocess.run(
         [sys.executable, str(make), "out"],
         cwd=tmp_path,
@@ -334,7 +334,7 @@ def test_a_source_distribution_makes_all_distributions_again_to_the_same_bytes(m
 def test_what_a_release_says_of_time_is_in_the_bytes(made, tmp_path):
     """The control: SOURCE_DATE_EPOCH counts, in both files of a distribution."""
     subprocess.run(
-        [sys.executable, str(TOOLS / "make.py"), str(tmp_path), "hermpkg-runtime"],
+        [sys.executable, str(PROGRAMS / "make.py"), str(tmp_path), "hermpkg-runtime"],
         env={**os.environ, "SOURCE_DATE_EPOCH": "1700000000"},
         check=True,
         capture_output=True,

@@ -7,14 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from tests.release_programs import release_programs
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-TOOLS = REPOSITORY / "hermpkg_build/runtime/distribution"
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,8 @@ def repository() -> Path:
 @pytest.fixture(scope="module")
 def program() -> Iterator[Callable[[str], ModuleType]]:
     """Imports one of the programs, by its name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TOOLS))
-        yield import_module
-        for path in TOOLS.glob("*.py"):
-            sys.modules.pop(path.stem, None)
+    with release_programs() as importing:
+        yield importing
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.exporter.package_exporter import PackageExporter
 from hermpkg_build.runtime.importer import PackageImporter
+from tests.release_programs import release_programs
 
 PROGRAM = Path(__file__).with_name("as_on_windows.py")
 needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="tells open files by /proc")
@@ -285,12 +286,9 @@ def test_a_file_is_hashed_while_it_is_written_without_pread(tmp_path, monkeypatc
 def test_types_are_right_on_other_systems(platform, tmp_path):
     api = pytest.importorskip("mypy.api")
     root = Path(__file__).parents[3]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root / "hermpkg_build/runtime/distribution"))
-        from split import runtime_files  # type: ignore[import-not-found]
-
+    with pytest.MonkeyPatch.context() as patch, release_programs() as program:
         patch.chdir(root)
-        files = sorted(file for file in runtime_files() if file.endswith(".py"))
+        files = sorted(file for file in program("split").runtime_files() if file.endswith(".py"))
         cache = root / ".mypy_cache" / platform
         words = [
             "--platform",
