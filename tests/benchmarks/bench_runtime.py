@@ -1,7 +1,7 @@
 """Measures opening, importing and loading beside torch.package, torch.load and plain imports.
 
-Prints a table; each time is the best of several child processes, of the processor time that one took,
-so that a busy machine matters little. Run it as a script.
+Prints tables of the processor time that child processes took, so that a busy machine matters little.
+Run it as a script.
 """
 
 from __future__ import annotations
@@ -13,7 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from table import Goal, Row, show
+
+OURS = "hermpkg"
 
 CHILD = """
 import json, resource, sys, time, warnings
@@ -77,73 +82,85 @@ with PackageExporter(path) as exporter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One line of the table: what was done, by whom, in how many seconds, taking how many bytes."""
+class Group:
+    """One table: what each kind of child process does by its name, the peer first, and the goals of rows."""
 
-    what: str
-    who: str
-    seconds: float
-    memory: int
+    title: str
+    kinds: Mapping[str, str]
+    goals: Mapping[str, Goal]
+    most_mebibytes: int | None = None
 
 
-def measure(kind: str, path: str, runs: int) -> tuple[float, int]:
-    """The best time of `runs` child processes, and the memory that this run took."""
-    results = []
+def measured(kinds: Iterable[str], path: str, runs: int) -> dict[str, list[tuple[float, int]]]:
+    """The time and the memory that each of `runs` child processes took, one of each kind in turn."""
+    found: dict[str, list[tuple[float, int]]] = {kind: [] for kind in kinds}
     for _ in range(runs):
-        child = subprocess.run(
-            [sys.executable, "-c", CHILD, kind, path], check=True, capture_output=True, text=True
-        )
-        results.append(tuple(json.loads(child.stdout)))
-    return min(results)
+        for kind, taken in found.items():
+            child = subprocess.run(
+                [sys.executable, "-c", CHILD, kind, path], check=True, capture_output=True, text=True
+            )
+            seconds, memory = json.loads(child.stdout)
+            taken.append((seconds, memory))
+    return found
 
 
-def table(rows: list[Row]) -> str:
-    """The rows as aligned text, each with its time as a multiple of the row "ours" of its group."""
-    lines = [f"{'what':<34}{'who':<26}{'time':>12}{'memory':>12}{'ours is':>10}"]
-    ours = {row.what: row.seconds for row in rows if row.who == "hermpkg"}
-    for row in rows:
-        ratio = f"{ours[row.what] / row.seconds:.2f} x" if row.who != "hermpkg" else ""
-        time, memory = f"{row.seconds * 1e3:.1f} ms", f"{row.memory / 2**20:.0f} MiB"
-        lines.append(f"{row.what:<34}{row.who:<26}{time:>12}{memory:>12}{ratio:>10}")
-    return "\n".join(lines)
+def print_group(group: Group, path: str, runs: int) -> None:
+    """Print the table of a group, and the memory that each row took."""
+    found = measured(group.kinds, path, runs)
+    seconds = {kind: [taken[0] for taken in results] for kind, results in found.items()}
+    rows = [Row(name=group.kinds[kind], seconds=times, processor=times) for kind, times in seconds.items()]
+    show(group.title, rows, group.goals)
+    for kind, results in found.items():
+        mebibytes, told = min(taken[1] for taken in results) >> 20, ""
+        if group.kinds[kind] == OURS and group.most_mebibytes is not None:
+            missed = "   MISSED" if mebibytes > group.most_mebibytes else ""
+            told = f"   goal {group.most_mebibytes} MiB{missed}"
+        print(f"{'memory, ' + group.kinds[kind]:34} {mebibytes:5} MiB{told}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mebibytes", type=int, default=1024, help="size of the tensors")
     parser.add_argument("--dicts", type=int, default=200_000, help="number of small dictionaries in a pickle")
-    parser.add_argument("--runs", type=int, default=3, help="child processes for each figure")
+    parser.add_argument("--runs", type=int, default=9, help="child processes for each figure")
     options = parser.parse_args()
     with_modules = importlib.util.find_spec("networkx") is not None
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "bench.pt")
         sizes = [str(options.mebibytes), str(options.dicts), str(int(with_modules))]
         subprocess.run([sys.executable, "-c", MAKE, path, *sizes], check=True)
-        groups = {
-            f"load {options.mebibytes} MiB of tensors": {
-                "tensor torch.load": "torch.load(mmap=True)",
-                "tensor stock": "torch.package",
-                "tensor ours": "hermpkg",
-            },
-            f"load {options.dicts} dictionaries": {
-                "dicts pickle": "pickle.load",
-                "dicts stock": "torch.package",
-                "dicts ours": "hermpkg",
-            },
-        }
+        groups = [
+            Group(
+                title=f"load {options.mebibytes} MiB of tensors",
+                kinds={
+                    "tensor torch.load": "torch.load(mmap=True)",
+                    "tensor stock": "torch.package",
+                    "tensor ours": OURS,
+                },
+                goals={OURS: Goal(most=0.3)},
+                most_mebibytes=5,
+            ),
+            Group(
+                title=f"load {options.dicts} dictionaries",
+                kinds={"dicts pickle": "pickle.load", "dicts stock": "torch.package", "dicts ours": OURS},
+                goals={OURS: Goal(most=1)},
+            ),
+        ]
         if with_modules:
-            groups["import networkx"] = {
-                "modules native": "python with .pyc",
-                "modules stock": "torch.package",
-                "modules ours": "hermpkg",
-            }
-        groups["import hermpkg_build.runtime.importer"] = {"import": "hermpkg"}
-        rows = []
-        for what, kinds in groups.items():
-            for kind, who in kinds.items():
-                seconds, memory = measure(kind, path, options.runs)
-                rows.append(Row(what=what, who=who, seconds=seconds, memory=memory))
-    print(table(rows))
+            groups.append(
+                Group(
+                    title="import networkx",
+                    kinds={
+                        "modules native": "python with .pyc",
+                        "modules stock": "torch.package",
+                        "modules ours": OURS,
+                    },
+                    goals={OURS: Goal(most=1.2)},
+                )
+            )
+        groups.append(Group(title="import hermpkg_build.runtime.importer", kinds={"import": OURS}, goals={}))
+        for group in groups:
+            print_group(group, path, options.runs)
 
 
 if __name__ == "__main__":
