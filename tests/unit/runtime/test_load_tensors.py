@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from hermpkg_build import PackageExporter, PackageImporter
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.writer import Record, stream_archive
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.tensors_as_data import TensorsNotReadError
@@ -379,3 +380,21 @@ def test_a_damaged_pickle_gives_tensors_or_one_error(data):
         except ArchiveError:
             return
     assert all(isinstance(tensor, torch.Tensor) for tensor in found.values())
+
+
+@pytest.mark.parametrize("place", [0, 8, 30])
+def test_a_tensor_that_does_not_lie_where_the_directory_says_is_refused_when_it_is_read(place: int) -> None:
+    stream = io.BytesIO()
+    with PackageExporter(stream) as exporter:
+        exporter.save_pickle("m", "m.pkl", [torch.rand(4) for _ in range(3)])
+    data = bytearray(stream.getvalue())
+    with ArchiveReader(bytes(data)) as archive:
+        name = f"{archive.root}/.data/1.storage".encode()
+    header = data.index(name) - 30
+    data[header + place] ^= 1
+    importer = PackageImporter(io.BytesIO(data))
+    for read in (importer.load_pickle, importer.load_tensors):
+        with pytest.raises(ArchiveError, match=r"damaged|1\.storage"):
+            read("m", "m.pkl")
+    with pytest.raises(ArchiveError):
+        PackageImporter(io.BytesIO(data), verify="all")
