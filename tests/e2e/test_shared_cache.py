@@ -63,6 +63,38 @@ def test_a_second_clean_checkout_runs_nothing(checkout, server):
     assert all(request.startswith("GET") for request in server.asked)
 
 
+def test_a_new_version_of_a_model_moves_the_tensors_that_changed(checkout):
+    """Artifacts are put together of their tensors everywhere, so that no file needs to be cut into chunks."""
+    pytest.importorskip("torch")
+    build = """
+        python_modules(name = "code", srcs = ["make.py"])
+        model(name = "net", factory = "net.make:make", deps = [":code"])
+        model_package(name = "net_package", models = {"model/model.pkl": ":net"}, policy = [extern("**")])
+    """
+    factory = """
+        import torch
+        def make():
+            layers = [torch.full((1 << 17,), float(layer)) for layer in range(16)]
+            layers[{changed}] += 100
+            return layers
+    """
+    one, two = checkout(), checkout()
+    moved = []
+    for changed in (0, 5):
+        for each in (one, two):
+            each.build_file(build, "net/BUILD")
+            each.write("net/make.py", factory.replace("{changed}", str(changed)))
+        sent = one.build("//net:net_package").json["remote"]["uploaded_bytes"]
+        moved.append((sent, two.build("//net:net_package").json["remote"]["downloaded_bytes"]))
+    assert (one.root / "hermpkg-out/net/net_package.pt").read_bytes() == (
+        two.root / "hermpkg-out/net/net_package.pt"
+    ).read_bytes()
+    layer = 4 << 17
+    assert all(count > 16 * layer for count in moved[0])
+    # Two layers: the one that changed, and the one that changed before and is as it was without that.
+    assert all(2 * layer < count < 4 * layer for count in moved[1])
+
+
 def test_an_unchanged_build_asks_nobody(checkout, server):
     one = checkout()
     one.build("//app")
