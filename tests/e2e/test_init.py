@@ -112,11 +112,18 @@ def test_a_factory_that_fails_leaves_the_project_as_it_was(plain, text, words):
 
 def test_nothing_is_overwritten_unless_it_is_asked_for(plain):
     plain.write("BUILD", "# mine\n")
+    plain.write("check_artifact.py", "# mine, too\n")
+    plain.write("check_plain.py", "# and that\n")
     before = files_of(plain)
     outcome = plain.run("init", "net:make")
     assert outcome.code == 2
-    assert "--force" in outcome.stderr
+    assert "move it" in outcome.stderr
     assert files_of(plain) == before
+    (plain.root / "check_plain.py").unlink()
+    assert plain.run("init", "net:make").code == 0
+    now = files_of(plain)
+    assert now[plain.root / "BUILD"].startswith(b"# mine\n")
+    assert now[plain.root / "check_artifact.py"] == b"# mine, too\n"
     assert plain.run("init", "net:make", "--force").code == 0
     assert "mine" not in (plain.root / "BUILD").read_text()
 
@@ -135,3 +142,75 @@ def test_where_the_test_fails_the_files_stay(plain):
     assert "the files stay: correct them, then run hermpkg test //:plain_test" in outcome.stderr
     plain.write("net.py", NET + "\ndef example():\n    return 1\n")
     assert plain.run("test", "//:plain_test").code == 0
+
+
+SECOND = {
+    "src/app/nets/other.py": (
+        "import json\nfrom app.common import base\nfrom tools.extra import more\n\n"
+        "def make(path='data/two.json'):\n    net = base()\n"
+        "    net.words = json.load(open(path)) + [more()]\n    return net\n"
+    ),
+    "src/app/common.py": "class Net:\n    def __call__(self, x):\n        return self.words\n\n"
+    "def base():\n    return Net()\n",
+    "src/app/__init__.py": "",
+    "src/app/nets/__init__.py": "",
+    "src/tools/__init__.py": "",
+    "src/tools/extra.py": "def more():\n    return 'more'\n",
+    "data/two.json": '["one", "two"]',
+}
+
+
+def built_words(workspace, name):
+    target = workspace.build(f"//:{name}").target
+    with PackageImporter(workspace.root / target["path"]) as importer:
+        return importer.load_pickle("model", "model.pkl")(0)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        {},
+        {"src/app/BUILD": 'python_modules(\n    name = "own",\n    srcs = ["common.py"],\n)\n'},
+        {"src/app/BUILD.bazel": '# ours\npython_modules(name = "all", srcs = glob(["**/*.py"]))\n'},
+        {"data/BUILD": "# none is exported\n", "BUILD": "# the root's\n"},
+        {"src/app/nets/BUILD": 'python_modules(name = "nets", srcs = ["__init__.py", "other.py"])\n'},
+        {"MODULE.bazel": "", "src/tools/BUILD": 'python_modules(name = "tools", srcs = ["extra.py"])\n'},
+    ],
+    ids=lambda before: " ".join(before) or "its own first call",
+)
+def test_an_artifact_joins_what_build_files_say_already(plain, before):
+    for path, text in {**SECOND, "src/app/first.py": NET}.items():
+        plain.write(path, text)
+    for path, text in before.items():
+        is_ours = "python_modules" in text
+        load = 'load("@hermpkg//rules:defs.bzl", "python_modules")\n\n' if is_ours else ""
+        plain.write(path, load + text)
+    if not before:
+        plain.write("pyproject.toml", '[tool.hermpkg]\nsource-roots = ["src", ""]\n')
+        assert plain.run("init", "app.first:make").code == 0
+        first = plain.build("//:plain").target["sha256"]
+        taken = plain.run("init", "app.nets.other:make")
+        assert taken.code == 2
+        assert "hermpkg init app.nets.other:make --name make" in taken.stderr
+    outcome = plain.run("init", "app.nets.other:make", "--name", "other")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    for path, text in before.items():
+        lines = (plain.root / path).read_text().splitlines()
+        assert all(line in lines for line in text.splitlines() if line.startswith("#"))
+    assert built_words(plain, "other") == ["one", "two", "more"]
+    assert plain.run("test", "//:other_test").code == 0
+    assert plain.run("init", "app.nets.other:make", "--name", "other").code == 2
+    if not before:
+        assert plain.build("//:plain").target["sha256"] == first
+        assert plain.run("test", "//:plain_test").code == 0
+
+
+def test_a_build_file_that_only_bazel_reads_is_told_before_anything_is_written(plain):
+    plain.write("src/app/net.py", NET)
+    plain.write("src/app/__init__.py", "")
+    plain.write("src/app/BUILD", 'py_library(\n    name = "app",\n    srcs = glob(["*.py"]),\n)\n')
+    before = files_of(plain)
+    outcome = plain.run("init", "app.net:make")
+    assert outcome.code == 1, outcome.stderr
+    assert "src/app/BUILD:1:1: name 'py_library' is not defined" in outcome.stderr
+    assert files_of(plain) == before

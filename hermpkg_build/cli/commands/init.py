@@ -55,9 +55,9 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     """Make a workspace of a project as it is, and build and test its artifact.
 
     The function is run once, as builds run it, to see what it imports and reads. Written are BUILD files,
-    the program of a test, and the table ``[tool.hermpkg]`` in ``pyproject.toml``. Nothing is overwritten
-    without ``--force``. Where the build or the test then fails, the files stay, to be corrected. Without a
-    function, those are shown that seem to return a model.
+    the program of a test, and the table ``[tool.hermpkg]`` in ``pyproject.toml``. BUILD files that are there
+    get what they lack, and nothing is overwritten without ``--force``. Where the build or the test then
+    fails, the files stay, to be corrected. Without a function, those are shown that seem to return a model.
     """
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 

@@ -52,11 +52,11 @@ def declare_imports(draft: Draft, user: Label) -> bool:
     first = _file_of(draft, target.factory.partition(":")[0])
     queue = {first: ""} if first is not None else {}
     changed = False
-    reached = _files_reached(draft, user)
+    reached = files_reached(draft, user)
     for file in _growing(queue):
         if file not in reached:
             changed |= declare_module(draft, file, queue[file], user)
-            reached = _files_reached(draft, user)
+            reached = files_reached(draft, user)
         name = module_name(file, draft.workspace.source_roots) or ""
         for path in filter(None, (_file_of(draft, imported) for imported in _imported(draft, file))):
             queue.setdefault(path, name)
@@ -86,6 +86,12 @@ def declared_resources(draft: Draft, user: Label) -> set[str]:
     """The workspace paths of the data files that a target and all that it reaches declare."""
     owners = [target for target in _reached(draft, user).values() if isinstance(target, PythonModules)]
     return {label.path for owner in owners for label in owner.resources}
+
+
+def files_reached(draft: Draft, user: Label) -> set[str]:
+    """The workspace paths of the modules that a target reaches."""
+    targets = [target for target in _reached(draft, user).values() if isinstance(target, PythonModules)]
+    return {each.path for target in targets for each in draft.loader.module_targets(target.label)}
 
 
 def export_file(draft: Draft, file: str) -> bool:
@@ -181,12 +187,6 @@ def _growing(queue: Mapping[str, str]) -> Iterator[str]:
     while number < min(len(queue), _MOST):
         yield [*queue][number]
         number += 1
-
-
-def _files_reached(draft: Draft, user: Label) -> set[str]:
-    """The workspace paths of the modules that a target reaches."""
-    targets = [target for target in _reached(draft, user).values() if isinstance(target, PythonModules)]
-    return {each.path for target in targets for each in draft.loader.module_targets(target.label)}
 
 
 def _likeness(package: str, file: str) -> tuple[int, int]:

@@ -66,7 +66,7 @@ class ArtifactText:
     """What the targets of the artifact are given.
 
     `pickle` is the folder that the model's pickle lies in; `example` is the module and the function of an
-    example.
+    example, `check` the program of the test.
     """
 
     name: str
@@ -80,6 +80,7 @@ class ArtifactText:
     requires: Mapping[str, str]
     example: tuple[str, str] | None
     folders: Sequence[CodeFolder] = field(default=())
+    check: str = CHECK
 
 
 def code_folders(
@@ -201,7 +202,7 @@ def _matches(name: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(name.rpartition("/")[2], inner)
 
 
-def modules_text(folder: CodeFolder) -> str:
+def modules_call(folder: CodeFolder) -> CallText:
     """The `python_modules` target of a folder."""
     named: dict[str, object] = {"name": folder.target}
     glob: dict[str, object] = {"exclude": list(folder.excludes)} if folder.excludes else {}
@@ -211,7 +212,7 @@ def modules_text(folder: CodeFolder) -> str:
         named["resources"] = _resources(folder.resources)
     if folder.path:
         named["visibility"] = ["//:__subpackages__"]
-    return str(CallText(function="python_modules", named=named))
+    return CallText(function="python_modules", named=named)
 
 
 def _resources(paths: Sequence[str]) -> object:
@@ -222,9 +223,10 @@ def _resources(paths: Sequence[str]) -> object:
     return CallText(function="glob", values=[sorted(patterns)])
 
 
-def artifact_text(given: ArtifactText) -> list[str]:
+def artifact_calls(given: ArtifactText) -> list[CallText]:
     """The `model`, the `model_package` and the `package_test`."""
-    deps = sorted((folder.label for folder in given.folders), key=label_order)
+    folders = sorted((folder.label for folder in given.folders), key=label_order)
+    deps = {"deps": folders} if folders else {}
     model: dict[str, object] = {"name": f"{given.name}_model", "factory": given.factory}
     if given.arguments:
         model["args"] = dict(given.arguments)
@@ -240,21 +242,21 @@ def artifact_text(given: ArtifactText) -> list[str]:
         package["modules"] = [given.example[0]]
     if given.requires:
         package["requires"] = dict(sorted(given.requires.items()))
-    test: dict[str, object] = {"name": f"{given.name}_test", "package": f":{given.name}", "main": CHECK}
+    test: dict[str, object] = {"name": f"{given.name}_test", "package": f":{given.name}", "main": given.check}
     if given.requires:
         test["timeout"] = _PATIENCE_S
     return [
-        str(CallText(function="model", named={**model, "deps": deps})),
-        str(CallText(function="model_package", named={**package, "deps": deps})),
-        str(CallText(function="package_test", named=test)),
+        CallText(function="model", named={**model, **deps}),
+        CallText(function="model_package", named={**package, **deps}),
+        CallText(function="package_test", named=test),
     ]
 
 
-def build_file(targets: Sequence[str], rules: Sequence[PolicyRule] = ()) -> str:
+def build_file(targets: Sequence[CallText], rules: Sequence[PolicyRule] = ()) -> str:
     """A BUILD file of some targets, with what it loads."""
-    functions = {text.partition("(")[0] for text in targets} | {str(rule.policy) for rule in rules}
+    functions = {call.function for call in targets} | {str(rule.policy) for rule in rules}
     load = CallText(function="load", values=["@hermpkg//rules:defs.bzl", *sorted(functions)])
-    return "\n\n".join([str(load), *targets]) + "\n"
+    return "\n\n".join(map(str, [load, *targets])) + "\n"
 
 
 def pickle_folder(rules: Sequence[PolicyRule]) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.folders import BUILD_NAMES
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
-from hermpkg_build.dataclass import dataclass
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.factory import factory_parts
@@ -22,15 +23,16 @@ from hermpkg_build.generate.project.files import (
     ArtifactText,
     CodeFolder,
     PlannedFiles,
-    artifact_text,
+    artifact_calls,
     build_file,
     check_settings,
     check_text,
     code_folders,
-    modules_text,
+    modules_call,
     pickle_folder,
     with_settings,
 )
+from hermpkg_build.generate.project.joined import joined_texts, refuse_taken_name
 from hermpkg_build.generate.project.source_roots import (
     factory_file,
     file_of_module,
@@ -105,21 +107,22 @@ class _Init:
 
     def plan(self, tell: Callable[[str], None]) -> InitPlan:
         name = self._name()
-        self._refuse_second(name)
         if not self._request.factory:
+            self._refuse_second(name, "")
             raise self._proposal()
         place, function = factory_parts(self._request.factory)
         path, module, self._layout = factory_file(place, self._layout, self._sources)
         if not self._is_workspace:
             self._layout = roots_for_imports(path, self._layout, self._sources)
         module = self._module_by_layout(path, module)
+        self._refuse_second(name, f"{module}:{function}")
         self._check_arguments(path, function)
         example = self._example(path, module)
         weights = self._weights()
         tell(f"{module}:{function} is run once, to see what it imports and reads")
         trial = try_model(
             TrialRequest(
-                workspace=Workspace(root=self._root, source_roots=self._layout.source_roots),
+                workspace=self._workspace(),
                 files=self._sources.files,
                 name=name,
                 factory=f"{module}:{function}",
@@ -133,10 +136,11 @@ class _Init:
             self._request.jobs,
         )
         resources = [path for path in trial.read if _may_be_resource(path)]
+        pickle = pickle_folder(trial.rules)
         folders = code_folders(trial.used, resources, self._sources, self._layout.source_roots)
         artifact = ArtifactText(
             name=name,
-            pickle=pickle_folder(trial.rules),
+            pickle=pickle,
             factory=f"{module}:{function}",
             arguments=self._request.arguments,
             weights=weights,
@@ -146,9 +150,9 @@ class _Init:
             requires=trial.requires,
             example=example,
             folders=folders,
+            check=self._check_file(name, check_text(pickle, example)),
         )
-        files = PlannedFiles(root=self._root, texts=self._texts(artifact))
-        self._refuse_overwriting(files)
+        files = self._planned(artifact, trial, resources)
         return InitPlan(
             root=self._root,
             files=files,
@@ -183,29 +187,46 @@ class _Init:
             )
         return name or "model"
 
-    def _refuse_second(self, name: str) -> None:
-        """Refuse a project that has all this, before anything runs."""
-        if (
-            self._is_workspace
-            and not self._request.force
-            and _read(os.path.join(self._root, CHECK)) is not None
-        ):
-            raise CommandLineError(
-                "this project is a workspace with an artifact already",
-                facts=[("project", self._root)],
-                next_step=f"build it: hermpkg //:{name}, or write its files anew: --force",
-            )
+    def _refuse_second(self, name: str, factory: str) -> None:
+        """Refuse an artifact that the workspace has, before anything runs."""
+        if self._is_workspace and not self._request.force:
+            refuse_taken_name(self._workspace(), name, factory)
 
-    def _refuse_overwriting(self, files: PlannedFiles) -> None:
+    def _workspace(self) -> Workspace:
+        return Workspace(root=self._root, source_roots=self._layout.source_roots)
+
+    def _planned(self, artifact: ArtifactText, trial: Trial, resources: Sequence[str]) -> PlannedFiles:
+        """New files; where there are BUILD files already, these with what they lack."""
+        files = PlannedFiles(root=self._root, texts=self._texts(artifact))
         if self._request.force:
-            return
-        there = files.in_the_way(but=[_PYPROJECT])
-        if there:
+            return files
+        if artifact.check in files.in_the_way(but=[]):
             raise CommandLineError(
-                "there are files already where some are to be written",
-                facts=[("files", listed(there, _SHOWN)), ("project", self._root)],
-                next_step="look at what is to be written with --dry-run, and overwrite them with --force",
+                "there is a file already where one is to be written",
+                facts=[("file", artifact.check), ("project", self._root)],
+                next_step="move it, or give the artifact another name with --name",
             )
+        if not [*self._build_files(files, resources)]:
+            return files
+        calls = artifact_calls(replace(artifact, folders=()))
+        joined = joined_texts(self._workspace(), calls, artifact.name, trial.used, resources)
+        others = {path: files.texts[path] for path in (artifact.check, _PYPROJECT) if path in files.texts}
+        return PlannedFiles(root=self._root, texts={**joined, **others})
+
+    def _build_files(self, files: PlannedFiles, resources: Sequence[str]) -> Iterator[str]:
+        """The BUILD files of the project, but for those that were written by a call like this one."""
+        own = {*files.texts} - {*files.changed()}
+        for folder in {*self._sources.folders, *map(os.path.dirname, resources)}:
+            for name in BUILD_NAMES:
+                path = os.path.join(folder, name).replace(os.sep, "/")
+                if path not in own and os.path.isfile(os.path.join(self._root, path)):
+                    yield path
+
+    def _check_file(self, name: str, text: str) -> str:
+        """The program of the test: one of its own where another file has its name."""
+        there = _read(os.path.join(self._root, CHECK))
+        is_free = there is None or (there == text and not self._is_workspace)
+        return CHECK if is_free or self._request.force else f"check_{name}.py"
 
     def _proposal(self) -> CommandLineError:
         found = candidates(self._sources, self._layout.source_roots)
@@ -272,16 +293,16 @@ class _Init:
     def _texts(self, artifact: ArtifactText) -> dict[str, str]:
         """All the files, the one that makes the workspace last."""
         texts = {}
-        at_root = artifact_text(artifact)
+        at_root = artifact_calls(artifact)
         for folder in artifact.folders:
             if folder.path:
                 texts[f"{folder.path}/{self._build_file_name(folder.path)}"] = build_file(
-                    [modules_text(folder)]
+                    [modules_call(folder)]
                 )
             else:
-                at_root.insert(0, modules_text(folder))
+                at_root.insert(0, modules_call(folder))
         texts[self._build_file_name("")] = build_file(at_root, artifact.rules)
-        texts[CHECK] = check_text(artifact.pickle, artifact.example)
+        texts[artifact.check] = check_text(artifact.pickle, artifact.example)
         if not self._is_workspace:
             after = with_settings(self._text, self._layout.source_roots)
             check_settings(self._text, after, _PYPROJECT)
@@ -324,9 +345,9 @@ class _Init:
         yield (
             "test",
             (
-                f"{CHECK} calls the model with {artifact.example[1]}() of {artifact.example[0]}"
+                f"{artifact.check} calls the model with {artifact.example[1]}() of {artifact.example[0]}"
                 if artifact.example
-                else f"{CHECK} loads the model: no example() stands beside its factory"
+                else f"{artifact.check} loads the model: no example() stands beside its factory"
             ),
         )
 

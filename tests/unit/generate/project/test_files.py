@@ -15,7 +15,7 @@ from hermpkg_build.generate.project.files import (
     _shortly,
     check_settings,
     code_folders,
-    modules_text,
+    modules_call,
     with_settings,
 )
 from hermpkg_build.loading.declared_modules import module_name
@@ -45,7 +45,7 @@ def test_globs_match_all_that_is_used_and_nothing_that_cannot_be(tmp_path_factor
         (root / path).touch()
     folders = code_folders([*used], [], ProjectSources(str(root)), ("",))
     for folder in folders:
-        (root / folder.path / "BUILD").write_text(build_file([modules_text(folder)]))
+        (root / folder.path / "BUILD").write_text(build_file([modules_call(folder)]))
     loader = Loader(Workspace(root=str(root)), SourceTree())
     declared = set()
     for folder in folders:
