@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +151,7 @@ class Distributions:
         if key not in self._owners:
             folder = os.path.join(entry, top)
             listing = self._tree.entries(folder) if (self._tree.entries(entry) or {}).get(top) else None
-            shared = listing is not None and not any(name.startswith("__init__.") for name in listing)
+            shared = listing is not None and self._is_shared(folder, listing)
             owners: list[Distribution] = []
             for distribution in sorted(self.installed_in(entry), key=lambda d: _unlikeliness(d.name, top)):
                 if top in self._tops_of(distribution):
@@ -160,6 +160,15 @@ class Distributions:
                         break
             self._owners[key] = tuple(owners)
         return self._owners[key]
+
+    def _is_shared(self, folder: str, listing: Mapping[str, bool]) -> bool:
+        """Whether distributions share a package: a namespace, by its nature or by what its code says."""
+        if not any(name.startswith("__init__.") for name in listing):
+            return True
+        if listing.get("__init__.py") is not False:
+            return False
+        code = self._tree.read(os.path.join(folder, "__init__.py"))
+        return b"extend_path" in code or b"declare_namespace" in code
 
     def _tops_of(self, distribution: Distribution) -> frozenset[str]:
         """The top-level names a distribution installs, without suffixes of modules."""

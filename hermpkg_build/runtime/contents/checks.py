@@ -238,8 +238,11 @@ def _installed_version(distribution: str) -> str | None:
     except metadata.PackageNotFoundError:
         return None
     # To parse all of it, with the whole description, takes longer than to open an artifact.
-    stated = _VERSION.search((found.read_text("METADATA") or "").partition("\n\n")[0])
-    return stated[1] if stated else found.version
+    # What distutils wrote is one file, which has no name of its own. What states no version is installed all
+    # the same: Python before 3.14 gives None for it, and later ones raise KeyError.
+    text = next(filter(None, map(found.read_text, ("METADATA", "PKG-INFO", ""))), "")
+    stated = _VERSION.search(text.partition("\n\n")[0])
+    return stated[1] if stated else ""
 
 
 @functools.cache

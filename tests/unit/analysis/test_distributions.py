@@ -120,6 +120,25 @@ def test_only_the_likely_owner_is_read(site):
     ]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "__path__ = __import__('pkgutil').extend_path(__path__, __name__)",
+        "pkg_resources.declare_namespace(__name__)",
+    ],
+)
+def test_distributions_that_share_a_namespace_with_code_own_their_own_files(workspace, code):
+    files = {"shared/__init__.py": code, "shared/one.py": "", "shared/two.py": ""}
+    for name in ("one", "two"):
+        files[f"shared_{name}-1.dist-info/top_level.txt"] = "shared\n"
+        files[f"shared_{name}-1.dist-info/RECORD"] = f"shared/__init__.py,,\nshared/{name}.py,,\n"
+    workspace.installed(files)
+    for name in ("one", "two"):
+        assert (
+            owners(workspace.site).owner_in(str(workspace.site), f"shared/{name}.py").name == f"shared-{name}"
+        )
+
+
 def test_files_of_an_editable_install_belong_to_it(workspace, tmp_path):
     url = {"url": f"file://{tmp_path}/my%20project", "dir_info": {"editable": True}}
     workspace.installed(

@@ -298,14 +298,16 @@ def test_versions_are_those_that_the_metadata_say(tmp_path: Path, monkeypatch: p
         "plain": "Metadata-Version: 2.1\nName: plain\nVersion: 1.5\n\nVersion: 9\n",
         "odd": "Name: odd\nLicense: a\n  Version: 3\nversion:\t2.0+cpu\n",
         "windows": "Name: windows\r\nVersion: 1.7\r\n\r\nabout\r\n",
+        "none": "Name: none\n\nVersion: 1\n",
     }.items():
         folder = tmp_path / f"{name}-0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_bytes(text.encode())
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = {name: checks._installed_version(name) for name in ("plain", "odd", "windows", "no-such")}
-    assert found == {"plain": "1.5", "odd": "2.0+cpu", "windows": "1.7", "no-such": None}
-    installed = {each.metadata["Name"] for each in importlib.metadata.distributions()}
+    (tmp_path / "old-1.2.egg-info").write_text("Metadata-Version: 1.0\nName: old\nVersion: 1.2\n")
+    names = ("plain", "odd", "windows", "none", "old", "no-such")
+    assert [checks._installed_version(name) for name in names] == ["1.5", "2.0+cpu", "1.7", "", "1.2", None]
+    installed = {each.metadata["Name"] for each in importlib.metadata.distributions()} - {"none"}
     assert {name: checks._installed_version(name) for name in installed} == {
         name: importlib.metadata.version(name) for name in installed
     }
