@@ -8,6 +8,7 @@ from typing import Any
 from hermpkg_build.core.attributes import AttributeType, value_of_default
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.made_sequence import MadeSequence
 from hermpkg_build.core.starlark_text import CallText
 from hermpkg_build.core.target import ATTRIBUTES, RuleTarget
 
@@ -34,7 +35,7 @@ def _text(kind: AttributeType, value: Any) -> str:
         return dumps(value).decode()
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}={each}" for key, each in value.items()) + "}"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | MadeSequence):
         return _listed(value)
     return str(int(value)) if isinstance(value, bool) else str(value)
 
@@ -59,7 +60,7 @@ def declaration(target: RuleTarget) -> str:
 def _written(value: Any) -> Any:
     if isinstance(value, Label):
         return str(value)
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | MadeSequence):
         return [_written(each) for each in value]
     if isinstance(value, Mapping):
         return {key: _written(each) for key, each in value.items()}
