@@ -22,7 +22,7 @@ _TABLE = "__fields_by_name__"
 _STANDARD = "__dataclass_fields__"
 _ORDER = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">="}
 _MISSING: Any = object()
-_FACTORY = object()
+_FACTORY = type("_Factory", (), {"__repr__": lambda _: "<factory>"})()
 """The default of parameters whose values a `default_factory` makes."""
 _TOLD = {
     **dict.fromkeys(("default", "default_factory"), _MISSING),
@@ -64,6 +64,19 @@ class _StandardFields:
         return self.made
 
 
+class _Signature:
+    """What a class is called with: `help` and editors ask for it."""
+
+    def __get__(self, value: object, owner: type) -> Any:
+        init: Any = getattr(owner, "__init__")  # noqa: B009 - for mypy, owner is an instance too
+        if value is not None or not hasattr(init, "write"):
+            raise AttributeError("__signature__")
+        import inspect
+
+        told = inspect.signature(init.write())
+        return told.replace(parameters=[*told.parameters.values()][1:])
+
+
 def _dataclass(
     *,
     slots: bool,
@@ -89,7 +102,7 @@ def _dataclass(
             methods["__hash__"] = _written_later("__hash__", home, frozen) if frozen else None
         if frozen:
             methods |= _methods_of_frozen(table)
-        methods[_STANDARD] = _StandardFields()
+        methods |= {_STANDARD: _StandardFields(), "__signature__": _Signature()}
         home.append(type(cls)(cls.__name__, cls.__bases__, methods | _space(cls, table, own)))
         return home[0]
 
@@ -127,12 +140,16 @@ def _space(cls: type, table: Mapping[str, _Field], own: Mapping[str, _Field]) ->
 
 def _written_later(name: str, home: Sequence[type], frozen: bool) -> Method:
 
-    def method(*arguments: Any, **named: Any) -> Any:
+    def write() -> Method:
         written = _written(name, home[0], frozen)
         if home[0].__dict__.get(name) is method:
             setattr(home[0], name, written)
-        return written(*arguments, **named)
+        return written
 
+    def method(*arguments: Any, **named: Any) -> Any:
+        return write()(*arguments, **named)
+
+    method.write = write  # type: ignore[attr-defined]
     return method
 
 
@@ -180,7 +197,9 @@ def _init(cls: type, table: Mapping[str, _Field], frozen: bool) -> Method:
     if hasattr(cls, "__post_init__"):
         lines.append("self.__post_init__()")
     parameters = ", ".join(positional + (named if named[1:] else []))
-    return _compiled(cls, f"__init__({parameters})", lines or ["pass"], known)
+    method = _compiled(cls, f"__init__({parameters})", lines or ["pass"], known)
+    method.__annotations__ = {name: each.type for name, each in table.items() if each.init} | {"return": None}
+    return method
 
 
 def _repr(names: Sequence[str]) -> Method:

@@ -1,4 +1,7 @@
-"""Makes docstrings Markdown: their doctests, which stand between paragraphs, become blocks of code."""
+"""Makes docstrings Markdown: their doctests, which stand between paragraphs, become blocks of code.
+
+Dataclasses of the package are shown with what their constructors take, as those of the standard library.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ _PARAGRAPHS = re.compile(r"\n[ \t]*\n")
 
 class Doctests(griffe.Extension):
     """Fences the examples of every object that the pages show."""
+
+    def on_alias_instance(self, *, alias: griffe.Alias, **_given: Any) -> None:
+        """Have a name that has just been imported lead to what type checkers take it for."""
+        alias.target_path = re.sub(r"^hermpkg_build\.dataclass\.", "dataclasses.", alias.target_path)
 
     def on_object(self, *, obj: griffe.Object, **_given: Any) -> None:
         """Rewrite the docstring of an object that has just been read."""

@@ -130,6 +130,19 @@ def test_classes_behave_as_those_of_the_standard_library(name, options):
         assert behaviour(ours[kind]) == behaviour(theirs[kind])
 
 
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("name", BODIES)
+def test_help_tells_what_constructors_take(name, options):
+    try:
+        theirs = made(BODIES[name], options, dataclasses.dataclass, dataclasses.field)
+    except TypeError:
+        pytest.skip("the standard library refuses it")
+    ours = made(BODIES[name], options, lazy.dataclass, lazy.field)
+    for kind in ("Loose", "Sub", "Base", "Base"):
+        assert str(inspect.signature(ours[kind])) == str(inspect.signature(theirs[kind]))
+        assert told(inspect.signature, ours[kind].__call__) == told(inspect.signature, theirs[kind].__call__)
+
+
 def dataclasses_of_the_package() -> list[type]:
     found: dict[type, None] = {}
     for each in pkgutil.walk_packages(hermpkg_build.__path__, "hermpkg_build."):
