@@ -160,7 +160,7 @@ def _test(
         words = SUITES[suite]
         code = _digest_of_code("tests/conftest.py", words[0])
         known = state.of(name).get("tests", {}).get(suite)
-        if known is not None and known["code"] == code and not (only_failed and known["failed"]):
+        if known is not None and (not known["failed"] if only_failed else known["code"] == code):
             continue
         environment.make()
         again = _to_run_again(known) if only_failed and known is not None else []

@@ -232,6 +232,40 @@ def test_a_suite_passed_if_tests_ran_and_none_failed(
     assert run._to_run_again(found) == [f"a/b.py::{each[5:]}" for each in outcome[2] if "::" in each]
 
 
+def test_what_failed_is_run_again_where_asked_and_other_code_makes_all_run_again(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "FOLDER", tmp_path)
+    monkeypatch.setattr(run, "_digest_of_code", lambda *_: code)
+    ran: list[list[str]] = []
+
+    def tested(_: object, suite: str, words: list[str]) -> dict[str, Any]:
+        ran.append(words)
+        is_first = len(ran) <= len(run.SUITES)
+        failures = ["tests.a::b"] if is_first and suite == "compat" else []
+        return {"passed": 2, "failed": len(failures), "skipped": 0, "failures": failures}
+
+    monkeypatch.setattr(run, "_tested", tested)
+    environment, state = argparse.Namespace(name="e", make=lambda: None), run._State()
+
+    def test(*, only_failed: bool) -> int:
+        before = len(ran)
+        run._test(environment, state, run.SUITES, ["-q"], only_failed=only_failed)
+        return len(ran) - before
+
+    code = "1"
+    assert [test(only_failed=False), test(only_failed=False), state.failed(["e"])] == [
+        len(run.SUITES),
+        0,
+        True,
+    ]
+    assert [test(only_failed=True), ran[-1]] == [1, ["-q", "tests/a.py::b"]]
+    assert state.of("e")["tests"]["compat"]["passed"] == 4
+    assert [test(only_failed=True), state.failed(["e"])] == [0, False]
+    code = "2"
+    assert [test(only_failed=True), test(only_failed=False)] == [0, len(run.SUITES)]
+
+
 def test_the_suite_of_the_zoo_has_tests(run: Any) -> None:
     words = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "not slow", *run.SUITES["zoo"]]
     done = subprocess.run(words, cwd=REPOSITORY, capture_output=True, text=True, check=False)
