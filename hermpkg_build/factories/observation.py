@@ -16,6 +16,7 @@ from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
+from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingNotes, told_by_forks
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.factories.source_looks import SourceLooks
@@ -31,6 +32,7 @@ _SOURCE_READERS = frozenset(
 _PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
 """The modules of Python through which code asks the file system."""
 _INTERPRETERS_OWN = sys.stdlib_module_names | {"__main__"}
+_NOTES = ("_read", "_listed", "_asked", "_links", "_written", "_sources")
 _REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
@@ -47,8 +49,9 @@ class FileObserver:
 
     Reading and listing, failed attempts included, show in audit events. Looking up a path
     (`os.path.exists` and all that is built on it) shows in none, so `os.stat` and `os.access` are
-    replaced by functions that take note. What native code opens shows as far as `native` sees it. None of
-    this can be undone; it is for a process with one task.
+    replaced by functions that take note, and so is `os.readlink`. What native code opens shows as far as
+    `native` sees it. Forked processes tell; others are believed to read what their words name. None of this
+    can be undone; it is for a process with one task.
     """
 
     def __init__(self, native: NativeReads | None = None) -> None:
@@ -56,23 +59,26 @@ class FileObserver:
         self._read: dict[str, None] = {}
         self._listed: dict[str, None] = {}
         self._asked: dict[str, None] = {}
+        self._links: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
         self.looks: SourceLooks = SourceLooks()
+        self._named = NamedFiles()
+        self._told = ""
         self._stat = os.stat
         sys.addaudithook(self._on_event)
-        os.lstat = self._noting_status(os.lstat)
-        os.stat = self._noting(self._noting_status(os.stat))
-        os.access = self._noting(os.access)
+        os.lstat = self._noting(self._noting_status(os.lstat), self._note_asked)
+        os.stat = self._noting(self._noting_status(os.stat), self._note_asked, self._note_source)
+        os.access = self._noting(os.access, self._note_asked, self._note_source)
+        os.readlink = self._noting(os.readlink, self._note_link)
         accessor: Any = getattr(pathlib, "_NormalAccessor", None)
-        if accessor is not None:  # Python 3.10 took the function when it loaded pathlib
-            accessor.stat = staticmethod(os.stat)
+        if accessor is not None:  # Python 3.10 took the functions when it loaded pathlib
+            accessor.stat, accessor.readlink = staticmethod(os.stat), staticmethod(os.readlink)
 
     def take(self) -> Notes:
         """Return all that was noted, and forget it."""
-        names = ("_read", "_listed", "_asked", "_written", "_sources")
-        taken = {name: getattr(self, name) for name in names}
-        for name in names:
+        taken = {name: getattr(self, name) for name in _NOTES}
+        for name in _NOTES:
             setattr(self, name, {})
         return Notes(files=taken, looks=self.looks.take())
 
@@ -82,9 +88,26 @@ class FileObserver:
             getattr(self, name).update(files)
         self.looks.add(notes.looks)
 
-    def watch(self, native: NativeReads) -> None:
-        """See what native code reads by `native`, from now on."""
+    def watch(self, native: NativeReads, folder: str) -> None:
+        """See what native code reads by `native`, from now on, and what forked processes ask for.
+
+        These tell in a file in `folder`.
+        """
         self._native = native
+        self._told = os.path.join(folder, "told")
+        os.register_at_fork(after_in_child=self._tell)
+
+    def _tell(self) -> None:
+        """In a forked process: tell its parent of all that is noted from now on."""
+        descriptor = os.open(self._told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        for name in _NOTES:
+            setattr(self, name, TellingNotes(getattr(self, name), name, descriptor))
+
+    def _listen(self) -> None:
+        """Note what forked processes have told."""
+        for name, path in told_by_forks(self._told):
+            if name != "_written" or path not in self._read:
+                getattr(self, name)[path] = None
 
     def note_read(self, path: object) -> None:
         """Note a file that native code is about to read."""
@@ -127,6 +150,8 @@ class FileObserver:
         counts as a listing of the folders of its package: a file that appears there can take its place.
         Sources of the workspace that were run, and that nothing looked at, are told apart: their code counts.
         """
+        self._listen()
+        named = list(self._named.unchanged())
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
@@ -134,12 +159,18 @@ class FileObserver:
             {**self._read, **dict.fromkeys(self._native.files() if self._native else ())},
             dict(self._listed),
         )
+        read.update(dict.fromkeys(named))
+        listed.update(dict.fromkeys(filter(os.path.isdir, named)))
         for name in finder.sites:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(_folders_of_package(package, places)))
-        asked = [path for path in self._asked if places.place_of(path) is Place.WORKSPACE]
-        paths = [path for path in (*read, *asked) if path not in self._written and is_input(path)]
+        is_question = _question_test(places)
+        paths = [*read, *filter(is_question, self._asked)]
+        for link in filter(is_question, list(self._links)):
+            paths += _by_way_of(link, paths)
+            listed.update(dict.fromkeys(_by_way_of(link, listed)[1:]))
+        paths = [path for path in paths if path not in self._written and is_input(path)]
         files = {path for path in paths if self._is_file(path)}
         return ObservedFiles(
             read=tuple(sorted(path for path in files - code if not path.endswith(".pyc"))),
@@ -168,8 +199,8 @@ class FileObserver:
                 self._note_source(name)
         elif event in ("ctypes.dlopen", "sqlite3.connect"):
             # Native code opens these, and says so here only. A database that is not there is written first.
-            name = _absolute(arguments[0])
-            if name and os.path.isfile(name):
+            name = _absolute(_file_of_database(arguments[0]))
+            if name and self._is_file(name):
                 self._read[name] = None
         elif event in ("os.listdir", "os.scandir"):
             path = arguments[0]
@@ -178,6 +209,8 @@ class FileObserver:
                 if event == "os.scandir":  # its entries know their sizes and times
                     self.looks.note_folder(name)
         else:
+            if event in STARTS:
+                self._named.note(event, arguments)
             self.looks.on_event(event)
 
     def _note_source(self, path: str) -> None:
@@ -196,14 +229,20 @@ class FileObserver:
 
         return _as_of_system(function, noting)
 
-    def _noting(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """`function`, which takes a path first, noting every path it is called with."""
+    def _note_asked(self, path: str) -> None:
+        self._asked[path] = None
+
+    def _note_link(self, path: str) -> None:
+        self._links[path] = None
+
+    def _noting(self, function: Callable[..., Any], *notes: Callable[[str], None]) -> Callable[..., Any]:
+        """`function`, which takes a path first; the `notes` are given every path that it is called with."""
 
         @wraps(function)
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
             if options.get("dir_fd") is None and (name := _absolute(path)):
-                self._asked[name] = None
-                self._note_source(name)
+                for note in notes:
+                    note(name)
             return function(path, *arguments, **options)
 
         return _as_of_system(function, noting)
@@ -228,6 +267,42 @@ def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool
         return places.place_of(path) is not Place.STDLIB
 
     return is_input
+
+
+def _question_test(places: Places) -> Callable[[str], bool]:
+    """A function that tells whether a factory can depend on the answer to whether there is a path.
+
+    It cannot where that follows from where the workspace and the interpreter are.
+    """
+    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+    around = {
+        os.path.join(form(path), "")
+        for path in (places.workspace_root, *places.search_path, *own)
+        for form in (os.path.abspath, os.path.realpath)
+    }
+    prefixes = tuple(
+        os.path.join(form(path), "") for path in own for form in (os.path.abspath, os.path.realpath)
+    )
+
+    def is_question(path: str) -> bool:
+        if places.place_of(path) is not Place.ELSEWHERE:
+            return True
+        folder = os.path.join(path, "")
+        return not folder.startswith(prefixes) and not any(each.startswith(folder) for each in around)
+
+    return is_question
+
+
+def _by_way_of(link: str, paths: Iterable[str]) -> list[str]:
+    """The `link`, and those of `paths` that lie below the folder that it leads to, as paths that go by it.
+
+    Code that asks where a link leads, and goes on from there, depends on what it leads to later.
+    """
+    target = os.path.realpath(link)
+    below = os.path.join(target, "")
+    if not os.path.isdir(target):
+        return [link]
+    return [link, *(os.path.join(link, path.removeprefix(below)) for path in paths if path.startswith(below))]
 
 
 def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:
@@ -310,6 +385,15 @@ def _asking_module() -> str:
     while frame is not None and frame.f_globals.get("__name__") in _PATH_MODULES:
         frame = frame.f_back
     return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+
+
+def _file_of_database(given: object) -> object:
+    """The path that a name of a database leads to, which can be an address: ``file:x.db?mode=ro``."""
+    if not isinstance(given, str) or not given.startswith("file:"):
+        return given
+    from urllib.parse import unquote
+
+    return unquote(given.removeprefix("file:").removeprefix("//").partition("?")[0].partition("#")[0])
 
 
 def _absolute(path: object) -> str:

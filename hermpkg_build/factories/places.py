@@ -27,6 +27,7 @@ class Places:
     """
 
     def __init__(self, *, workspace_root: str, search_path: Sequence[str]) -> None:
+        self.workspace_root = workspace_root
         self.search_path: tuple[str, ...] = tuple(search_path)
         self._root = os.path.join(workspace_root, "")
         self._folders: dict[str, Place] = {}

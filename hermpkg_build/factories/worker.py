@@ -77,7 +77,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     folders = map(os.path.dirname, request.modules.values())
     native = NativeReads(folders, request.workspace_root)
     observer = FileObserver() if ahead is None else ahead.observer
-    observer.watch(native)
+    observer.watch(native, str(folder))
     finder = confine(request, places, observer, ahead)
     result: dict[str, Json]
     try:

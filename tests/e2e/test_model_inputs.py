@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +43,25 @@ def made(models: Any, **options: Any) -> Any:
         ("[open(f).read() for f in glob.glob(os.path.dirname(path) + '/*')]", [], ["text"]),
         ("os.listdir(os.path.dirname(path))", [], ["file.txt"]),
         ("[entry.name for entry in os.scandir(os.path.dirname(path))]", [], ["file.txt"]),
+        ("os.path.lexists(path)", False, True),
         ("read_or_none(path)", None, "text"),
     ],
 )
+@pytest.mark.parametrize("place", ["workspace", "library", "elsewhere"])
 def test_a_file_that_appears_where_the_factory_looked(
-    models: Any, looking: str, without: object, with_it: object
+    models: Any, tmp_path: Path, place: str, looking: str, without: object, with_it: object
 ) -> None:
-    (models.root / "data").mkdir()
+    folders = {"workspace": models.root, "library": tmp_path / "library/lib", "elsewhere": tmp_path}
+    folder = folders[place] / "data"
+    folder.mkdir(parents=True)
+    (tmp_path / "library").mkdir(exist_ok=True)
+    environment = {"PYTHONPATH": str(tmp_path / "library")}
     models.write(
         "app/factory.py",
         f"""
         import glob, os, pathlib
 
-        path = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "file.txt")
+        path = os.path.join({str(folder)!r}, "file.txt")
 
         def read_or_none(path):
             try:
@@ -65,13 +73,42 @@ def test_a_file_that_appears_where_the_factory_looked(
             return {looking}
         """,
     )
-    assert made(models) == without
+    assert made(models, env=environment) == without
+    assert models.build("//app", env=environment).target["status"] == "up-to-date"
+    (folder / "file.txt").write_text("text")
+    assert made(models, env=environment) == with_it
+    (folder / "file.txt").unlink()
+    assert made(models, env=environment) == without
+    assert models.build("//app", env=environment).ran("make-model") == 0
+
+
+@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize(
+    "looking",
+    [
+        "open(os.path.join(os.path.realpath(link), 'x.txt')).read()",
+        "(pathlib.Path(link).resolve() / 'x.txt').read_text()",
+        "open(os.path.join(os.path.dirname(link), os.readlink(link), 'x.txt')).read()",
+        "open(os.path.join(os.path.realpath(link), os.listdir(os.path.realpath(link))[0])).read()",
+    ],
+)
+def test_a_link_that_the_factory_followed_leads_elsewhere(
+    models: Any, tmp_path: Path, looking: str, inside: bool
+) -> None:
+    folder = (models.root if inside else tmp_path) / "runs"
+    for name in ("one", "two"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "x.txt").write_text(name)
+    (folder / "latest").symlink_to("one")
+    models.write(
+        "app/factory.py",
+        f"import os, pathlib\n\nlink = {str(folder / 'latest')!r}\n\ndef make():\n    return {looking}\n",
+    )
+    assert made(models) == "one"
     assert models.build("//app").target["status"] == "up-to-date"
-    models.write("data/file.txt", "text")
-    assert made(models) == with_it
-    (models.root / "data/file.txt").unlink()
-    assert made(models) == without
-    assert models.build("//app").ran("make-model") == 0
+    (folder / "latest").unlink()
+    (folder / "latest").symlink_to("two")
+    assert made(models) == "two"
 
 
 def test_a_file_outside_the_workspace(models: Any, tmp_path: Path) -> None:
@@ -81,6 +118,75 @@ def test_a_file_outside_the_workspace(models: Any, tmp_path: Path) -> None:
     assert made(models) == "one"
     outside.write_text("two")
     assert made(models) == "two"
+
+
+UNSEEN_READS = {
+    "a process": "subprocess.run(['cat', path], capture_output=True, text=True).stdout",
+    "a process in a folder": "subprocess.run(['cat', 'tool'], cwd=folder, capture_output=True).stdout",
+    "a shell": "subprocess.run(f'cat < {path} | cat', shell=True, capture_output=True, text=True).stdout",
+    "an option": "subprocess.run(['dd', f'if={path}'], capture_output=True, text=True).stdout",
+    "a program": "subprocess.run([path], capture_output=True, text=True).stdout",
+    "a folder": "subprocess.run(['ls', folder], capture_output=True, text=True).stdout",
+    "a forked process": "in_fork(path)",
+    "a pool": "multiprocessing.get_context('fork').Pool(1).map(read, [path])",
+    "a database": "database(f'file:{path}.db?mode=ro').execute('select * from t').fetchall()",
+}
+
+
+@pytest.mark.parametrize("read", UNSEEN_READS.values(), ids=UNSEEN_READS)
+def test_a_file_elsewhere_that_another_process_reads(models: Any, tmp_path: Path, read: str) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    path = folder / "tool"
+    models.write(
+        "app/factory.py",
+        f"""
+        import functools, multiprocessing, os, sqlite3, subprocess
+
+        path, folder = {str(path)!r}, {str(folder)!r}
+        database = functools.partial(sqlite3.connect, uri=True)
+
+        def read(path):
+            return open(path).read()
+
+        def in_fork(path):
+            reading, writing = os.pipe()
+            if not os.fork():
+                os.write(writing, read(path).encode())
+                os._exit(0)
+            os.close(writing)
+            return os.read(reading, 100).decode()
+
+        def make():
+            return {read}
+        """,
+    )
+
+    def write(word: str) -> None:
+        path.write_text(f"#!/bin/sh\necho {word}\n")
+        path.chmod(0o755)
+        with closing(sqlite3.connect(f"{path}.db")) as database, database:
+            database.execute("create table if not exists t (word text)")
+            database.execute("insert into t values (?)", [word])
+        (folder / word).touch()
+
+    write("one")
+    before = made(models)
+    assert models.build("//app").target["status"] == "up-to-date"
+    write("two")
+    assert "two" in str(made(models))
+    assert "two" not in str(before)
+
+
+def test_what_another_process_wrote_is_no_input(models: Any, tmp_path: Path) -> None:
+    models.write(
+        "app/factory.py", f"import os\n\ndef make(): return os.system('echo x > {tmp_path}/written')"
+    )
+    for text in ("before", "between"):
+        (tmp_path / "written").write_text(text)
+        assert made(models) == 0
+    assert models.build("//app").target["status"] == "up-to-date"
+    assert models.build("//app").stderr == ""
 
 
 def test_what_a_factory_wrote_itself_is_no_input(models: Any, tmp_path: Path) -> None:
