@@ -67,10 +67,11 @@ def environment_of(
                 disagreements.append(Disagreement(name=name, installed=_told(present), locked=versions))
             found.append(_needed(present, ways[name], fork=False))
         else:
-            # Of those that are for this machine, only the one that is here.
+            # Of those that are for this machine, only the one that is here, whatever its marker says.
             apart = [entry.distribution for entry in known if not is_needed_here(entry.distribution)]
             others = [each for each in apart if each is not same]
-            found += (_needed(each, ways[name], fork=bool(others)) for each in (same, *others))
+            found.append(_needed(same, ways[name], fork=bool(others) and same not in apart))
+            found += (_needed(each, ways[name], fork=True) for each in others)
     environment = locked_environment(each if urls else _without_urls(each) for each in found)
     return Closure(environment=environment, disagreements=tuple(disagreements))
 

@@ -168,3 +168,10 @@ def test_where_two_versions_are_for_the_same_place_the_installed_one_is_recorded
     lock = locked("leaf", "5.0") + marker + locked("leaf", "5.0+gpu", TWO) + marker
     found = [d for d in closed(site, lock).environment.distributions if d.name == "leaf"]
     assert [(d.version, d.all_hashes) for d in found] == [("5.0", (f"sha256:{ONE}",))]
+
+
+def test_what_is_installed_is_needed_whatever_extras_its_lock_asks_for(site: Path) -> None:
+    lock = locked("leaf", "5.0") + "marker = \"'x' in extras\"\n" + locked("leaf", "5.1", TWO)
+    lock += "marker = \"'y' in extras\"\n"
+    found = [d for d in closed(site, lock).environment.distributions if d.name == "leaf"]
+    assert [(d.version, d.marker) for d in found] == [("5.0", ""), ("5.1", '"y" in extras')]
