@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Collection
+from functools import cache
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.dataclass import dataclass
@@ -28,6 +32,7 @@ CONDITIONS = {
 
 _TIME_ZONES = ("Asia/Kathmandu", "America/St_Johns", "Pacific/Apia")
 _LOCALES = ("C", "POSIX", "tr_TR.UTF-8")
+_USUAL_BY_ANOTHER_NAME = "C.utf8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ def build_conditions(varied: Collection[str], scratch: str, variant: int = 1) ->
         factory=FactoryConditions(
             hash_seed=100 + variant if "hash-seed" in varied else 0,
             time_zone=_TIME_ZONES[other] if "time-zone" in varied else "UTC",
-            locale=_LOCALES[other] if "locale" in varied else "C.UTF-8",
+            locale=_other_locale(sys.executable, _LOCALES[other]) if "locale" in varied else "C.UTF-8",
             umask=(0o077, 0o002, 0o027)[other] if "umask" in varied else 0o022,
             home=f"{scratch}/{'another home' if 'home' in varied else 'home'}",
             environment=_variables(variant) if "environment" in varied else {},
@@ -90,3 +95,15 @@ def _variables(variant: int) -> dict[str, str]:
         "BUILD_NUMBER": str(variant),
         "CI": "true",
     }
+
+
+@cache
+def _other_locale(interpreter: str, locale: str) -> str:
+    """The locale, or the usual one by another name where Python does not start under it at all.
+
+    Before Python 3.13 that is so where an editable install has put a folder with letters beyond ASCII into a
+    ``.pth`` file: no build of that environment runs there, whatever it builds.
+    """
+    variables = {**os.environ, "LC_ALL": locale}
+    started = subprocess.run([interpreter, "-c", ""], env=variables, capture_output=True, check=False)
+    return locale if started.returncode == 0 else _USUAL_BY_ANOTHER_NAME

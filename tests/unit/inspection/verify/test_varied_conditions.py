@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import venv
 
 import pytest
 
@@ -35,6 +38,23 @@ def test_each_changes_something_of_its_own(condition, variant):
 def test_all_together_are_the_sum():
     assert changed(CONDITIONS) == set().union(*(changed([name]) for name in CONDITIONS))
     assert changed(CONDITIONS) == set(fields(build_conditions((), "/s")))
+
+
+@pytest.mark.parametrize("folder", ["plain", "für mich"])
+def test_python_starts_under_each_locale_whatever_installs_have_put_on_its_path(
+    tmp_path, monkeypatch, folder
+):
+    venv.create(tmp_path / "venv", symlinks=True)
+    (site,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site / "editable.pth").write_text(f"{tmp_path / folder}\n", encoding="utf-8")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
+    usual = build_conditions((), "/s").factory.locale
+    for variant in (1, 2, 3):
+        locale = build_conditions(["locale"], "/s", variant).factory.locale
+        assert locale != usual
+        assert folder != "plain" or locale in ("C", "POSIX", "tr_TR.UTF-8")
+        variables = {**os.environ, "LC_ALL": locale}
+        subprocess.run([sys.executable, "-X", "utf8", "-c", ""], env=variables, check=True)
 
 
 def tree(root):
