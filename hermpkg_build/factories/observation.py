@@ -63,7 +63,7 @@ class FileObserver:
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
         self.looks: SourceLooks = SourceLooks()
-        self._named = NamedFiles()
+        self.named: NamedFiles = NamedFiles()
         self._told = ""
         self._stat = os.stat
         sys.addaudithook(self._on_event)
@@ -151,7 +151,7 @@ class FileObserver:
         Sources of the workspace that were run, and that nothing looked at, are told apart: their code counts.
         """
         self._listen()
-        named = list(self._named.unchanged())
+        named = list(self.named.unchanged())
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
@@ -210,7 +210,7 @@ class FileObserver:
                     self.looks.note_folder(name)
         else:
             if event in STARTS:
-                self._named.note(event, arguments)
+                self.named.note(event, arguments)
             self.looks.on_event(event)
 
     def _note_source(self, path: str) -> None:

@@ -1,13 +1,14 @@
-"""Notices what processes that a factory starts are given to read, and what those that it forks ask for."""
+"""Notices what unseen code is given to read, and what processes that a factory forks ask for."""
 
 from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 
@@ -24,9 +25,10 @@ _stat = os.stat
 
 
 class NamedFiles:
-    """The files and folders that the words of other processes name, each with the signature it had then.
+    """The files and folders that words name, each with the signature it had then.
 
-    What such a process does with them shows to nobody. A file that is another one later was written.
+    They are the words of other processes, and the texts among a factory's arguments, which can reach native
+    code. What becomes of them shows to nobody. A file that is another one later was written.
     """
 
     def __init__(self) -> None:
@@ -38,9 +40,23 @@ class NamedFiles:
         start = arguments[folder] if folder is not None and arguments[folder] is not None else os.curdir
         for word in _words(arguments[words]):
             for name in {word, word.partition("=")[2]} - {""}:
-                with suppress(OSError, ValueError, TypeError):
-                    path = absolute_path(os.path.join(os.fsdecode(start), name))
-                    self._signatures.setdefault(path, signature_of(_stat(path)))
+                self._note(start, name)
+
+    def note_values(self, value: Json) -> None:
+        """Note what the texts in a JSON value name."""
+        if isinstance(value, str):
+            self._note(os.curdir, value)
+        elif isinstance(value, Mapping):
+            for each in value.values():
+                self.note_values(each)
+        elif isinstance(value, Sequence):
+            for each in value:
+                self.note_values(each)
+
+    def _note(self, start: str | bytes | os.PathLike[str], name: str) -> None:
+        with suppress(OSError, ValueError, TypeError):
+            path = absolute_path(os.path.join(os.fsdecode(start), name))
+            self._signatures.setdefault(path, signature_of(_stat(path)))
 
     def unchanged(self) -> Iterator[str]:
         """Yield the paths of those that still are what they were."""

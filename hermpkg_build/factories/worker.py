@@ -78,6 +78,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     native = NativeReads(folders, request.workspace_root)
     observer = FileObserver() if ahead is None else ahead.observer
     observer.watch(native, str(folder))
+    observer.named.note_values(request.arguments)
     finder = confine(request, places, observer, ahead)
     result: dict[str, Json]
     try:

@@ -178,6 +178,32 @@ def test_a_file_elsewhere_that_another_process_reads(models: Any, tmp_path: Path
     assert "two" not in str(before)
 
 
+def test_a_file_elsewhere_that_an_argument_names(models: Any, tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    args = f'args = {{"files": [{str(path)!r}]}}, deps'
+    models.build_file(
+        BUILD.replace('factory = "app.factory:make", deps', f'factory = "app.factory:make", {args}')
+    )
+    models.write(
+        "app/factory.py",
+        """
+        import ctypes, os
+
+        def make(files):
+            libc = ctypes.CDLL(None)
+            descriptor = libc.open(os.fsencode(files[0]), os.O_RDONLY)
+            buffer = ctypes.create_string_buffer(100)
+            libc.read(descriptor, buffer, 100)
+            libc.close(descriptor)
+            return buffer.value.decode()
+        """,
+    )
+    for text in ("one", "two"):
+        path.write_text(text)
+        assert made(models) == text
+    assert models.build("//app").target["status"] == "up-to-date"
+
+
 def test_what_another_process_wrote_is_no_input(models: Any, tmp_path: Path) -> None:
     models.write(
         "app/factory.py", f"import os\n\ndef make(): return os.system('echo x > {tmp_path}/written')"
