@@ -74,4 +74,7 @@ def _told(goal: Goal, row: Row, by_name: Mapping[str, Row], first: Row) -> str:
     slowest = max(of, key=lambda peer: peer.median)
     found = row.median / slowest.median
     told = f"goal {goal.most:.2f} x {slowest.name}: {found:.2f}"
+    if peers := min(slowest.processor):
+        # Where the machine is busy, this says whether the row or its neighbours took the time.
+        told += f" ({min(row.processor) / peers:.2f} of processors)"
     return f"   {told}{'   MISSED' if found > goal.most else ''}"
