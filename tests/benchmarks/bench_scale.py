@@ -111,6 +111,9 @@ def _measure(shape: str, write: Callable[[Path, int], None], modules: int) -> di
         row("an edit of code", edit, over=peer if shape == "deep" else same)
         _edit(root / f"lib{folders - 1}" / "m0.py", "EDITED = 1\n")
         row("one target after an edit of it", _build(root, cache, f"//lib{folders - 1}:artifact"))
+        _build(root, cache, "//...")
+        _edit(root / f"lib{folders - 1}" / "m0.py", "EDITED += 1\n")
+        row("an edit in the last folder", _build(root, cache, "//..."))
     return rows
 
 
