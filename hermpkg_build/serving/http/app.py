@@ -7,12 +7,12 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from hermpkg_build.serving.http.bodies import Receive, Room, packed, read_body
 from hermpkg_build.serving.http.errors import busy, error_of
+from hermpkg_build.serving.http.interruption import Interruption
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
 from hermpkg_build.serving.protocol.errors import RequestError
@@ -148,26 +148,21 @@ class App:
 
 async def _unless_gone(call: Awaitable[Any], receive: Receive) -> Any:
     """Await a call; cancel it where the client goes before it has its answer."""
-    calling = asyncio.ensure_future(call)
-    try:
+    watching: list[asyncio.Task[None]] = []
+    with Interruption(RequestError(499, "the client has gone")) as interrupt:
+
+        def watch() -> None:
+            watching.append(asyncio.ensure_future(_disconnected(receive)))
+            watching[0].add_done_callback(lambda _: interrupt())
+
         # Most have their answer by then, and nobody need look whether the client is there.
-        done, _ = await asyncio.wait([calling], timeout=_QUICK_S)
-        if done:
-            return calling.result()
-    except asyncio.CancelledError:
-        calling.cancel()
-        raise
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait([calling, gone], return_when=asyncio.FIRST_COMPLETED)
-        if not calling.done():
-            raise RequestError(499, "the client has gone")
-        return calling.result()
-    finally:
-        for task in (calling, gone):
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        timer = asyncio.get_running_loop().call_later(_QUICK_S, watch)
+        try:
+            return await call
+        finally:
+            timer.cancel()
+            for task in watching:
+                task.cancel()
 
 
 async def _disconnected(receive: Receive) -> None:

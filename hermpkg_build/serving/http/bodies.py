@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from hermpkg_build.serving.http.errors import busy
+from hermpkg_build.serving.http.interruption import Interruption
 from hermpkg_build.serving.protocol.errors import RequestError, bad_request
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -85,27 +85,12 @@ def packed(body: bytes, headers: Mapping[bytes, bytes]) -> tuple[bytes, str]:
 
 
 async def _received_within(seconds: float, receive: Receive, most: int, take: Callable[[int], None]) -> bytes:
-    """Receive a body in this task: to make one for that, as `wait_for` does, takes long beside the rest."""
-    task = asyncio.current_task()
-    assert task is not None
-    late = False
-
-    def end() -> None:
-        nonlocal late
-        late = True
-        task.cancel()
-
-    timer = asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        return await _received(receive, most, take)
-    except asyncio.CancelledError:
-        if not late:
-            raise
-        if sys.version_info >= (3, 11):
-            task.uncancel()
-        raise RequestError(408, "the body did not come in time") from None
-    finally:
-        timer.cancel()
+    with Interruption(RequestError(408, "the body did not come in time")) as interrupt:
+        timer = asyncio.get_running_loop().call_later(seconds, interrupt)
+        try:
+            return await _received(receive, most, take)
+        finally:
+            timer.cancel()
 
 
 async def _received(receive: Receive, most: int, take: Callable[[int], None]) -> bytes:
