@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-jsonschema = pytest.importorskip("jsonschema")
 yaml = pytest.importorskip("yaml")
 
 PROJECT = {
@@ -38,18 +37,30 @@ def entry(program, archive: Path, folder: Path, project=PROJECT) -> Path:
     return folder / "modules/hermpkg"
 
 
-def schema(repository: Path, name: str):
-    path = repository / f"hermpkg_build/runtime/distribution/registry_schemas/{name}.json"
-    return jsonschema.Draft202012Validator(json.loads(path.read_text()))
+@pytest.fixture(scope="module")
+def jsonschema():
+    """The library, whose import takes as long as a tenth of collecting all tests."""
+    return pytest.importorskip("jsonschema")
 
 
-def test_an_entry_is_of_its_form_and_true(program, archive, repository, tmp_path):
+@pytest.fixture
+def schema(jsonschema, repository):
+    """Makes what validates by a schema, of its name."""
+
+    def validator(name: str):
+        path = repository / f"hermpkg_build/runtime/distribution/registry_schemas/{name}.json"
+        return jsonschema.Draft202012Validator(json.loads(path.read_text()))
+
+    return validator
+
+
+def test_an_entry_is_of_its_form_and_true(program, archive, schema, tmp_path):
     module = entry(program, archive, tmp_path / "registry")
     metadata = json.loads((module / "metadata.json").read_text())
     source = json.loads((module / "1.2.0/source.json").read_text())
     presubmit = yaml.safe_load((module / "1.2.0/presubmit.yml").read_text())
     for name, value in (("metadata", metadata), ("source", source), ("presubmit", presubmit)):
-        schema(repository, name).validate(value)
+        schema(name).validate(value)
     assert metadata["versions"] == ["1.1.0", "1.2.0", "1.9.0", "1.10.0"]
     assert source["url"] == "https://h.example/hermpkg/releases/download/v1.2.0/hermpkg_build-1.2.0.tar.gz"
     assert source["url"].startswith(f"{metadata['repository'][0]}/")
@@ -60,11 +71,11 @@ def test_an_entry_is_of_its_form_and_true(program, archive, repository, tmp_path
     assert (module / "1.2.0/MODULE.bazel").read_bytes() == inside
 
 
-def test_a_repository_of_github_is_named_as_registries_name_it(program, archive, repository, tmp_path):
+def test_a_repository_of_github_is_named_as_registries_name_it(program, archive, schema, tmp_path):
     urls = {"Homepage": "https://h.example", "Repository": "https://github.com/owner/hermpkg"}
     module = entry(program, archive, tmp_path / "registry", {**PROJECT, "urls": urls})
     metadata = json.loads((module / "metadata.json").read_text())
-    schema(repository, "metadata").validate(metadata)
+    schema("metadata").validate(metadata)
     assert metadata["repository"] == ["github:owner/hermpkg"]
 
 
@@ -80,7 +91,7 @@ def test_a_repository_of_github_is_named_as_registries_name_it(program, archive,
         ("presubmit", {"matrix": {"platform": ["debian11"]}, "tasks": {}}),
     ],
 )
-def test_the_schemas_refuse_what_a_registry_refuses(repository, name, value):
+def test_the_schemas_refuse_what_a_registry_refuses(jsonschema, schema, name, value):
     """The control."""
     with pytest.raises(jsonschema.ValidationError):
-        schema(repository, name).validate(value)
+        schema(name).validate(value)
