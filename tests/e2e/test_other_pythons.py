@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.matrix.environment import interpreter_of
+from tests.matrix.interpreters import interpreter_of
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 REQUIREMENTS = ("packaging", "starlark-pyo3", "tomli")
