@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.canonical_json import loads
-from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular, read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.disk.unchanged_files import hash_file
+from hermpkg_build.engine.noted_texts import note_path
 from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.errors import ActionError
 
@@ -49,7 +48,7 @@ class NoteBook:
     """
 
     def __init__(self, workspace_root: str, journal: Journal) -> None:
-        self._folder = os.path.join(workspace_root, STATE_FOLDER, "targets")
+        self._root = workspace_root
         self._journal = journal
 
     def inputs_before(self, action: Action) -> Mapping[str, str] | None:
@@ -117,7 +116,7 @@ class NoteBook:
             self._journal.notes_not_kept(error)
 
     def _path(self, subject: str, kind: str) -> str:
-        return os.path.join(self._folder, f"{fingerprint(subject).hash[:32]}-{kind}.json")
+        return note_path(self._root, subject, kind)
 
     def _inputs(self, subject: str, kind: str) -> Mapping[str, str] | None:
         try:

@@ -32,6 +32,8 @@ from hermpkg_build.engine.snapshot_check import (
 
 _MOST_CHANGED = 100
 """After so many changes all targets are looked at again."""
+_OLDER_SUFFIX = ".json"
+"""How snapshots are called that no version reads any more."""
 
 
 Entries: TypeAlias = MutableMapping[str, tuple[str, "FileSignature | None"]]
@@ -176,6 +178,15 @@ def save(path: str, snapshot: Snapshot) -> None:
     }
     stored = StoredSnapshot(values, snapshot.outputs, snapshot.files, snapshot.directories)
     replace_file(path, stored.to_bytes())
+    _remove_older(os.path.dirname(path))
+
+
+def _remove_older(folder: str) -> None:
+    """Remove the snapshots of older versions from a folder."""
+    for name in os.listdir(folder):
+        if name.endswith(_OLDER_SUFFIX):
+            with suppress(OSError):
+                os.unlink(os.path.join(folder, name))
 
 
 def read_snapshot(stored: StoredSnapshot) -> Snapshot | None:

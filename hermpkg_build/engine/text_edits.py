@@ -19,6 +19,7 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import is_settled
 from hermpkg_build.disk.unchanged_files import read_file
+from hermpkg_build.engine.noted_texts import keep_texts
 from hermpkg_build.engine.snapshot_check import present_signature, root_of
 from hermpkg_build.engine.text_uses import TextTable, load_table
 from hermpkg_build.errors import HermpkgError
@@ -69,6 +70,10 @@ def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[
         for label in labels:
             if not _renew(stored, edits, os.path.join(root_of(path), rows[label][1]), rows[label], table):
                 return None
+            digests = {
+                file: (before[file], files[file][0]) for file in texts.keys() & table.packed[label].keys()
+            }
+            keep_texts(root_of(path), label, digests)
         for label in _holding(table.listed, texts):
             rows[label][2:4] = _digest_of_files(files, table.listed[label])
     replace_file(path, stored.to_bytes())

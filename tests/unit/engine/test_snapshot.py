@@ -41,6 +41,20 @@ def test_a_snapshot_is_found_in_a_folder_above(above: Path) -> None:
     assert [target.label for target in found[0].targets] == ["//app:app"]
 
 
+def test_snapshots_of_older_forms_go_when_one_is_kept(above: Path) -> None:
+    (path,) = above.rglob("*.snapshot")
+    older, texts = path.with_suffix(".json"), path.with_suffix(".texts")
+    older.write_text("{}")
+    texts.write_text("kept")
+    found = find_unchanged(request_in(above))
+    assert found is not None
+    save(
+        str(path), Snapshot(files=NOTHING, directories=NOTHING, outputs=NOTHING, result=found[0], warnings=())
+    )
+    assert not older.exists()
+    assert texts.exists()
+
+
 def test_a_snapshot_of_another_user_is_none(above: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: user + 1)

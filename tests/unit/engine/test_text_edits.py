@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind
 from hermpkg_build.core.manifest_bytes import entry_bytes
 from hermpkg_build.engine import text_edits, text_uses
+from hermpkg_build.engine.noted_texts import note_path
 from hermpkg_build.engine.snapshot_check import (
     present_signature,
     read_stored,
@@ -109,6 +112,26 @@ def test_a_file_with_a_new_time_is_vouched_for_again(workspace: Workspace) -> No
     before = workspace.snapshot.read_bytes()
     assert workspace.build()
     assert workspace.snapshot.read_bytes() != before
+
+
+def test_no_later_build_explains_itself_by_what_was_renewed(workspace: Workspace) -> None:
+    workspace.write("pkg/c.py", "# why\ndef f():\n    return 1\n")
+    assert workspace.build()
+    for label in ("//pkg:one", "//pkg:two"):
+        path = Path(note_path(str(workspace.root), label, "assemble"))
+        key, _, inputs = path.read_bytes().partition(b"\n")
+        text = (workspace.root / "pkg/c.py").read_bytes()
+        assert json.loads(inputs)[-1]["pkg/c.py"].split()[-1] == hashlib.sha256(text).hexdigest()
+        assert key.decode() == hashlib.sha256(inputs).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "note", [b"", b"no note", b"k\n{}", b'k\n["assemble",1,{"pkg/c.py":"of another form"}]']
+)
+def test_a_damaged_note_stops_no_renewal(workspace: Workspace, note: bytes) -> None:
+    Path(note_path(str(workspace.root), "//pkg:one", "assemble")).write_bytes(note)
+    workspace.write("pkg/c.py", "# why\ndef f():\n    return 1\n")
+    assert workspace.build()
 
 
 def damage(workspace: Workspace) -> None:
