@@ -20,6 +20,7 @@ from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingN
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.factories.source_looks import SourceLooks
+from hermpkg_build.factories.system_functions import as_of_system, let_system_module_have, path_of_open
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
@@ -71,6 +72,8 @@ class FileObserver:
         os.stat = self._noting(self._noting_status(os.stat), self._note_asked, self._note_source)
         os.access = self._noting(os.access, self._note_asked, self._note_source)
         os.readlink = self._noting(os.readlink, self._note_link)
+        os.open = self._noting_open(os.open)
+        let_system_module_have("stat", "lstat", "access", "open", "readlink")
         accessor: Any = getattr(pathlib, "_NormalAccessor", None)
         if accessor is not None:  # Python 3.10 took the functions when it loaded pathlib
             accessor.stat, accessor.readlink = staticmethod(os.stat), staticmethod(os.readlink)
@@ -204,6 +207,7 @@ class FileObserver:
                 self._read[name] = None
         elif event in ("os.listdir", "os.scandir"):
             path = arguments[0]
+            path = path_of_open(path) if isinstance(path, int) else path
             if name := _absolute(os.curdir if path is None else path):
                 self._listed[name] = None
                 if event == "os.scandir":  # its entries know their sizes and times
@@ -211,7 +215,7 @@ class FileObserver:
         else:
             if event in STARTS:
                 self.named.note(event, arguments)
-            self.looks.on_event(event)
+            self.looks.on_event(event, arguments)
 
     def _note_source(self, path: str) -> None:
         """Note the source of a module, save where Python's own ways of reading sources ask for it."""
@@ -227,7 +231,22 @@ class FileObserver:
                 self.looks.note_status(name, options)
             return function(path, *arguments, **options)
 
-        return _as_of_system(function, noting)
+        return as_of_system(function, noting)
+
+    def _noting_open(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which opens a path, noting those from an open folder: no event tells of that."""
+
+        @wraps(function)
+        def opening(path: Any, *arguments: Any, **options: Any) -> Any:
+            folder = options.get("dir_fd")
+            if folder is not None and (
+                name := _absolute(os.path.join(path_of_open(folder), os.fsdecode(path)))
+            ):
+                self._read[name] = None
+                self.looks.note(name)
+            return function(path, *arguments, **options)
+
+        return as_of_system(function, opening)
 
     def _note_asked(self, path: str) -> None:
         self._asked[path] = None
@@ -245,16 +264,7 @@ class FileObserver:
                     note(name)
             return function(path, *arguments, **options)
 
-        return _as_of_system(function, noting)
-
-
-def _as_of_system(function: Callable[..., Any], noting: Callable[..., Any]) -> Callable[..., Any]:
-    """`noting`, which takes the place of a `function` of `os`, with what is known of that."""
-    noting.__module__ = os.__name__
-    for supporting in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
-        if function in supporting:
-            supporting.add(noting)
-    return noting
+        return as_of_system(function, noting)
 
 
 def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
 import sys
 import warnings
@@ -21,11 +22,11 @@ from typing import Any
 from hermpkg_build.factories.workspace_finder import FreshSourceLoader, is_machinery
 
 _POSITIONS: dict[type, tuple[str, ...]] = {
-    FrameType: ("f_lineno",),
+    FrameType: ("f_lineno", "__repr__"),
     TracebackType: ("tb_lineno",),
     CodeType: (
         *("co_firstlineno", "co_lines", "co_positions", "co_linetable", "co_lnotab"),
-        *("replace", "__replace__"),
+        *("replace", "__replace__", "__repr__"),
     ),
 }
 """The attributes that tell line numbers, or give objects that do."""
@@ -36,6 +37,16 @@ _UNSEEN_EVENTS = frozenset(
     }
 )
 """The audit events after which other processes, or native code, can look without being seen."""
+_UNSEEN_CALLS = {
+    "_tracemalloc": ("start",),
+    "faulthandler": ("dump_traceback", "dump_traceback_later", "register"),
+}
+"""The functions of native modules that take line numbers from frames themselves."""
+_FUNCTIONS_OF_LIBC = frozenset(
+    {"open", "open64", "openat", "fopen", "fopen64", "mmap", "stat", "stat64", "statx", "lstat", "system"}
+    | {"popen", "execv", "execve", "posix_spawn", "PyFrame_GetLineNumber", "PyCode_Addr2Line"}
+)
+"""Those that look at files, or at lines, where code calls them by `ctypes`."""
 _ASK_WHAT_IS_THERE = frozenset(
     {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpath", "_joinrealpath"}
 )
@@ -43,6 +54,10 @@ _ASK_WHAT_IS_THERE = frozenset(
 _OBSERVER = "hermpkg_build.factories.observation"
 _OWN_MARSHAL = "hermpkg_build.pickles.values"
 """The module of ours that compares plain values by what `marshal` makes of them."""
+_REPR_OFFSET = object.__basicsize__ + 9 * ctypes.sizeof(ctypes.c_void_p)
+"""Where `tp_repr` is in a type: behind its head with its size, and eight other fields."""
+_kept: list[object] = []
+"""What Python's own types refer to from now on."""
 _stat = os.stat
 _LOADER_READS = FreshSourceLoader.get_code.__code__
 
@@ -64,12 +79,25 @@ class SourceLooks:
             for owner, names in _POSITIONS.items():
                 for name in names:
                     _replace_attribute(owner, name, self)
+                if "__repr__" in names:
+                    _replace_repr(owner, self)
+            _observe_native_modules(self)
         except Exception:  # noqa: BLE001 -- another implementation of Python
             self._all = True
         here = sys._getframe()
-        seen = here.f_lineno and os.path.abspath(here.f_code.co_filename) in self._files
-        self._blind = self._all or not seen
+        looks: tuple[Callable[[], object], ...] = (
+            lambda: here.f_lineno,
+            lambda: repr(here),
+            lambda: repr(here.f_code),
+        )
+        self._blind = self._all or not all(map(self._sees, looks))
         self._all = self._blind
+
+    def _sees(self, look: Callable[[], object]) -> bool:
+        """Whether it is noted that `look` looks at this file."""
+        self._files.clear()
+        look()
+        return os.path.abspath(self._sees.__code__.co_filename) in self._files
 
     def take(self) -> tuple[set[str], set[str], bool]:
         """Return all that was noted, and forget it."""
@@ -127,9 +155,11 @@ class SourceLooks:
             if path in names or _identity(path) in files or _identity(os.path.dirname(path)) in folders
         }
 
-    def on_event(self, event: str) -> None:
+    def on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Take note of an audit event that says nothing of the files it leads to."""
-        if event in _UNSEEN_EVENTS and sys._getframe(2).f_globals.get("__name__") != _OWN_MARSHAL:
+        by_libc = event == "ctypes.dlsym" and arguments[-1] in _FUNCTIONS_OF_LIBC
+        unseen = event in _UNSEEN_EVENTS and sys._getframe(2).f_globals.get("__name__") != _OWN_MARSHAL
+        if by_libc or unseen:
             self.note_all()
 
     def note_open(self, path: str) -> None:
@@ -187,8 +217,7 @@ def _replace_attribute(owner: type, name: str, looks: SourceLooks) -> None:
         return
 
     def note(found: Any) -> None:
-        code = found if owner is CodeType else getattr(found, "f_code", None) or found.tb_frame.f_code
-        looks.note(code.co_filename)
+        looks.note(_code_of(found).co_filename)
 
     def read(found: Any) -> Any:
         note(found)
@@ -203,6 +232,36 @@ def _replace_attribute(owner: type, name: str, looks: SourceLooks) -> None:
 
     attributes[name] = wraps(original)(call) if callable(original) else property(read, write)
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(owner))
+
+
+def _code_of(found: Any) -> CodeType:
+    """Return the code of a frame or a traceback, or of itself."""
+    code: CodeType = (
+        found if isinstance(found, CodeType) else getattr(found, "f_code", None) or found.tb_frame.f_code
+    )
+    return code
+
+
+def _replace_repr(owner: type, looks: SourceLooks) -> None:
+    """Let the function that `repr` and formatting call, which the attribute is only a name of, take note."""
+    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
+    slot = ctypes.c_void_p.from_address(id(owner) + _REPR_OFFSET)
+    original = kind(slot.value or 0)
+
+    def shown(found: Any) -> Any:
+        looks.note(_code_of(found).co_filename)
+        return original(found)
+
+    replaced = kind(shown)
+    _kept.append(replaced)
+    slot.value = ctypes.cast(replaced, ctypes.c_void_p).value
+
+
+def _observe_native_modules(looks: SourceLooks) -> None:
+    for module, functions in _UNSEEN_CALLS.items():
+        found = importlib.import_module(module)
+        for name in functions:
+            setattr(found, name, _calling_in(partial(_all_at_once, looks), getattr(found, name)))
 
 
 def _observe_warnings(looks: SourceLooks) -> None:

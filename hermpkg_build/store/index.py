@@ -115,8 +115,9 @@ class FactsCache:
             written = self.pending()
             self._database.put_many(written)
             with self._lock:
-                for key in written:
-                    del self._new[key]
+                # Another thread may have written these too, or have them to be written again.
+                for key in written.keys() - self._unwritten:
+                    self._new.pop(key, None)
 
     def pending(self) -> dict[bytes, bytes]:
         """The rows that are new since they were last asked for."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 15
+_MODEL_VERSION = 16
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 

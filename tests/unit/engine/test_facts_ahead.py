@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,10 @@ from hermpkg_build.engine.facts_ahead import FactsAhead
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.source.source_facts import facts_of_source
+from hermpkg_build.store.cache import open_cache
 
 _COUNT = 70
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 class Store:
@@ -40,9 +45,14 @@ class Store:
 
 @pytest.fixture
 def modules(tmp_path: Path) -> list[ModuleSource]:
+    return modules_in(tmp_path)
+
+
+def modules_in(folder: Path) -> list[ModuleSource]:
+    """Write the modules into a folder."""
     found = []
     for number in range(_COUNT):
-        path = tmp_path / f"m{number} ü.py"
+        path = folder / f"m{number} ü.py"
         path.write_text(f"import a{number}\n", encoding="utf-8")
         found.append(
             ModuleSource(
@@ -114,3 +124,46 @@ def test_nothing_is_started_for_facts_that_are_known(
     for thread in (ahead := FactsAhead(CachedFacts(SourceTree(), store, journal, 2), modules, 1))._threads:
         thread.join()
     ahead.close()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from hermpkg_build.store import index
+from tests.unit.engine import test_facts_ahead as tests
+index._MOST_UNWRITTEN = 3
+modules = tests.modules_in(Path(sys.argv[1]))
+cache = tests.open_cache(sys.argv[2])
+facts = tests.CachedFacts(tests.SourceTree(), cache.facts, tests.Journal(tests.BuildObserver()), 2)
+print("begun", flush=True)
+with tests.FactsAhead(facts, modules, 1):
+    facts.facts_of(modules)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 0.01, 0.03, 0.1, 0.3])
+def test_what_a_killed_build_wrote_early_is_right(
+    modules: list[ModuleSource], journal: Journal, tmp_path: Path, cache_directory: str, seconds: float
+) -> None:
+    words = [sys.executable, "-c", KILLED, str(tmp_path), cache_directory]
+    with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(seconds)
+        process.kill()
+    expected = [facts_of_source(Path(module.path).read_bytes()) for module in modules]
+    with closing(open_cache(cache_directory)) as cache:
+        assert CachedFacts(SourceTree(), cache.facts, journal, 1).facts_of(modules) == expected
+
+
+def test_a_full_disk_leaves_facts_to_those_who_need_them(
+    modules: list[ModuleSource], journal: Journal, small_disk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermpkg_build.store.index._MOST_UNWRITTEN", 3)
+    with closing(open_cache(small_disk)) as cache:
+        with suppress(OSError):
+            Path(small_disk, "filling").write_bytes(bytes(1 << 20))
+        facts = CachedFacts(SourceTree(), cache.facts, journal, 2)
+        with FactsAhead(facts, modules, 1):
+            expected = [facts_of_source(Path(module.path).read_bytes()) for module in modules]
+            assert facts.facts_of(modules) == expected

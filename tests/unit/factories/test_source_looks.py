@@ -32,6 +32,19 @@ LOOKS = {
     "first_line_of_code": "return make.__code__.co_firstlineno",
     "lines_of_code": "return list(make.__code__.co_lines())",
     "code_of_code": "return list(make.__code__.replace(co_filename='x').co_lines())",
+    "shown_code": "return repr(make.__code__)",
+    "formatted_frame": "import sys; return f'{sys._getframe()}'",
+    "method_of_code": "import types; return types.CodeType.__repr__(make.__code__)",
+    "size_by_system": "import posix; return posix.stat(__file__).st_size",
+    "size_of_link_by_system": "import posix; return posix.lstat(__file__).st_size",
+    "opened_from_folder": (
+        "import os\n    folder = os.open(os.path.dirname(__file__), os.O_RDONLY)\n"
+        "    return os.read(os.open('opened_from_folder.py', os.O_RDONLY, dir_fd=folder), 100)"
+    ),
+    "opened_from_folder_by_system": (
+        "import os, posix\n    folder = os.open(os.path.dirname(__file__), os.O_RDONLY)\n"
+        "    return os.read(posix.open('opened_from_folder_by_system.py', os.O_RDONLY, dir_fd=folder), 100)"
+    ),
     "caught_warning": (
         "import warnings\n    with warnings.catch_warnings(record=True) as seen:\n"
         "        warnings.simplefilter('always')\n        warnings.warn('text')\n    return seen[0].lineno"
@@ -56,6 +69,15 @@ UNSEEN = {
     "sizes_in_folder": (
         "import os; return [entry.stat().st_size for entry in os.scandir(os.path.dirname(__file__))]"
     ),
+    "sizes_in_open_folder": (
+        "import os; folder = os.open(os.path.dirname(__file__), os.O_RDONLY)\n"
+        "    return [entry.stat().st_size for entry in os.scandir(folder)]"
+    ),
+    "native": "import ctypes; return ctypes.CDLL(None).open(__file__.encode(), 0) > 0",
+    "fault": (
+        "import faulthandler, tempfile; file = tempfile.TemporaryFile(); faulthandler.dump_traceback(file)"
+    ),
+    "allocations": "import tracemalloc; tracemalloc.start(); tracemalloc.stop()",
     "process": "import subprocess; return subprocess.check_output(['cat', __file__])",
     "marshalled": "import marshal; return marshal.dumps(make.__code__)",
     "tracing": "import sys; sys.setprofile(lambda *event: None); sys.setprofile(None); return 1",

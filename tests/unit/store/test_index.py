@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -295,4 +296,25 @@ def test_many_facts_are_written_before_the_end(cache_directory: str, monkeypatch
     assert cache.facts.get_many(digests, version="1") == {each: each.hash.encode() for each in digests}
     cache = reopened(cache)
     assert len(cache.facts.get_many(digests, version="1")) == 8
+    cache.close()
+
+
+@pytest.mark.parametrize("fills", [True, False])
+def test_facts_that_two_threads_put_at_once_are_kept(
+    cache_directory: str, fills: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hermpkg_build.store.index._MOST_UNWRITTEN", 1)
+    cache = open_cache(cache_directory)
+    put_many = Database.put_many
+
+    def put_meanwhile(database: Database, rows: Mapping[bytes, bytes]) -> None:
+        put_many(database, rows)
+        monkeypatch.setattr(Database, "put_many", put_many)
+        monkeypatch.setattr("hermpkg_build.store.index._MOST_UNWRITTEN", 1 if fills else 2)
+        cache.facts.put_many({DIGEST: b"facts"}, version="1")
+
+    monkeypatch.setattr(Database, "put_many", put_meanwhile)
+    cache.facts.put_many({DIGEST: b"facts"}, version="1")
+    cache = reopened(cache)
+    assert cache.facts.get_many([DIGEST], version="1") == {DIGEST: b"facts"}
     cache.close()
