@@ -68,7 +68,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         found = functools.reduce(getattr, name.split("."), self._trial.import_module(module))
-        return _not_noted if (module, name) == ("torch._utils", "_rebuild_sparse_tensor") else found
+        return _sparse_tensor if (module, name) == ("torch._utils", "_rebuild_sparse_tensor") else found
 
     def persistent_load(self, pid: Any) -> Any:
         kind, *data = pid
@@ -84,18 +84,20 @@ class _Unpickler(pickle.Unpickler):
         return self._reduced[number]
 
 
-def _not_noted(*arguments: Any) -> Any:
-    """Make a sparse tensor of which torch does not note that its next load must check the values."""
-    from torch import _utils
+def _sparse_tensor(layout: Any, data: Sequence[Any]) -> Any:
+    """Make a sparse tensor as torch does, but for noting it, whose values its next load would check."""
+    import torch
 
-    made = _utils._rebuild_sparse_tensor(*arguments)
-    noted = _utils._sparse_tensors_to_validate
-    # Other threads may have added some since, and have to have all of theirs checked.
-    for place in reversed(range(len(noted))):
-        if noted[place] is made:
-            del noted[place]
-            break
-    return made
+    if layout == torch.sparse_coo:
+        indices, values, size, *more = data
+        is_coalesced = more[0] if more else None
+        return torch.sparse_coo_tensor(
+            indices, values, size, check_invariants=False, is_coalesced=is_coalesced
+        )
+    compressed, plain, values, size = data
+    return torch.sparse_compressed_tensor(
+        compressed, plain, values, size, layout=layout, check_invariants=False
+    )
 
 
 class _Storages:
