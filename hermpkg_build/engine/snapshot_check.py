@@ -44,10 +44,10 @@ class StoredSnapshot:
     def __init__(
         self, values: Values, outputs: ObservedTable, files: ObservedTable, directories: ObservedTable
     ) -> None:
-        self.values = values
-        self.outputs = outputs
-        self.files = files
-        self.directories = directories
+        self.values: Values = values
+        self.outputs: ObservedTable = outputs
+        self.files: ObservedTable = files
+        self.directories: ObservedTable = directories
 
     @classmethod
     def from_bytes(cls, data: bytearray) -> StoredSnapshot | None:

@@ -123,8 +123,8 @@ class TextTable:
     __slots__ = ("listed", "packed", "searched")
 
     def __init__(self, packed: Uses, listed: Uses, searched: Collection[str] = ()) -> None:
-        self.packed = packed
-        self.listed = listed
+        self.packed: Uses = packed
+        self.listed: Uses = listed
         self.searched: frozenset[str] = frozenset(searched)
 
     def packed_files(self) -> frozenset[str]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ def test_the_types_of_all_public_names_are_known(tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_the_types_of_all_names_are_known() -> None:
-    assert unknown_types(hermpkg_build.__name__, "--ignoreexternal")[0] == set()
+    not_known, _ = unknown_types(hermpkg_build.__name__, "--ignoreexternal")
+    # A class of hatchling's is known where that is installed.
+    hook = "hermpkg_build.wheels.hatch." if find_spec("hatchling") is None else "-"
+    assert {name for name in not_known if not name.startswith(hook)} == set()
 
 
 def test_an_editable_install_is_a_path_that_type_checkers_follow(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class ModuleCopy:
     __slots__ = ("pattern", "tensors")
 
     def __init__(self, pattern: ModulePattern, tensors: list[FlatTensor]) -> None:
-        self.pattern = pattern
-        self.tensors = tensors
+        self.pattern: ModulePattern = pattern
+        self.tensors: list[FlatTensor] = tensors
 
 
 class ModulePattern:
@@ -48,7 +48,7 @@ class ModulePattern:
     __slots__ = ("_ends", "_rests", "numbers", "pieces", "sample", "tensors")
 
     def __init__(self, sample: object, data: bytes, start: int, stop: int, places: Iterable[Place]) -> None:
-        self.sample = sample
+        self.sample: object = sample
         self.tensors: list[FlatTensor] = []
         self.pieces: list[bytes] = []
         self.numbers: list[bytes | FlatTensor | None] = []

@@ -38,10 +38,10 @@ class MadeObject:
     __slots__ = ("arguments", "begun", "function", "is_filled", "states")
 
     def __init__(self, function: tuple[str, str], arguments: object) -> None:
-        self.function = function
-        self.arguments = arguments
+        self.function: tuple[str, str] = function
+        self.arguments: object = arguments
         self.states: list[object] = []
-        self.is_filled = False
+        self.is_filled: bool = False
         self.begun: tuple[int, int, int] | None = None
 
 
