@@ -43,6 +43,8 @@ def main(folder: Path) -> None:
         code = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
         if code:
             sys.exit(code)
+        # It counts from the root of the server, where no version lies: all its links lead nowhere.
+        (made / "404.html").unlink(missing_ok=True)
         shutil.rmtree(folder / version, ignore_errors=True)
         made.rename(folder / version)
     finally:

@@ -6,6 +6,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -106,6 +107,12 @@ def test_pages_fit_the_window(opened: Any, address: str, width: int) -> None:
     for name in WIDEST:
         check_width(page, f"{address}{name}.html", width)
         assert page.run("document.documentElement.scrollWidth") <= width, name
+
+
+def test_no_page_counts_from_the_root_of_the_server(folder: Path, version: str) -> None:
+    pages = [*(folder / version).rglob("*.html")]
+    assert len(pages) > 70
+    assert [page.name for page in pages if re.search(r'(?:src|href)="/', page.read_text("utf-8"))] == []
 
 
 @pytest.mark.thorough
