@@ -168,7 +168,7 @@ class FileObserver:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(_folders_of_package(package, places)))
-        is_question = _question_test(places)
+        is_question = _question_test(places, scratch)
         paths = [*read, *filter(is_question, self._asked)]
         for link in filter(is_question, list(self._links)):
             paths += _by_way_of(link, paths)
@@ -279,15 +279,15 @@ def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool
     return is_input
 
 
-def _question_test(places: Places) -> Callable[[str], bool]:
+def _question_test(places: Places, scratch: str) -> Callable[[str], bool]:
     """A function that tells whether a factory can depend on the answer to whether there is a path.
 
-    It cannot where that follows from where the workspace and the interpreter are.
+    It cannot where that follows from where the workspace, the interpreter and what is ours are.
     """
     own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
     around = {
         os.path.join(form(path), "")
-        for path in (places.workspace_root, *places.search_path, *own)
+        for path in (places.workspace_root, *places.search_path, *own, scratch, os.getcwd(), _OURS)
         for form in (os.path.abspath, os.path.realpath)
     }
     prefixes = tuple(
@@ -295,10 +295,10 @@ def _question_test(places: Places) -> Callable[[str], bool]:
     )
 
     def is_question(path: str) -> bool:
-        if places.place_of(path) is not Place.ELSEWHERE:
-            return True
         folder = os.path.join(path, "")
-        return not folder.startswith(prefixes) and not any(each.startswith(folder) for each in around)
+        if any(each.startswith(folder) for each in around):
+            return False
+        return places.place_of(path) is not Place.ELSEWHERE or not folder.startswith(prefixes)
 
     return is_question
 

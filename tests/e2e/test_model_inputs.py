@@ -204,6 +204,18 @@ def test_a_file_elsewhere_that_an_argument_names(models: Any, tmp_path: Path) ->
     assert models.build("//app").target["status"] == "up-to-date"
 
 
+def test_where_the_workspace_lies_is_no_input(models: Any, make_workspace: Any, tmp_path: Path) -> None:
+    code = "import os\n\ndef make(): return os.path.basename(os.path.realpath(__file__))"
+    elsewhere = make_workspace(tmp_path / "another/place", models.cache)
+    for workspace in (models, elsewhere):
+        workspace.build_file(BUILD)
+        workspace.write("pyproject.toml", "[tool.hermpkg]\n")
+        workspace.write("app/__init__.py", "")
+        workspace.write("app/factory.py", code)
+    assert models.build("//app").ran("make-model") == 1
+    assert elsewhere.build("//app").ran("make-model") == 0
+
+
 def test_what_another_process_wrote_is_no_input(models: Any, tmp_path: Path) -> None:
     models.write(
         "app/factory.py", f"import os\n\ndef make(): return os.system('echo x > {tmp_path}/written')"
