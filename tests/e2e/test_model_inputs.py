@@ -205,15 +205,13 @@ def test_a_file_elsewhere_that_an_argument_names(models: Any, tmp_path: Path) ->
 
 
 def test_where_the_workspace_lies_is_no_input(models: Any, make_workspace: Any, tmp_path: Path) -> None:
-    code = "import os\n\ndef make(): return os.path.basename(os.path.realpath(__file__))"
-    elsewhere = make_workspace(tmp_path / "another/place", models.cache)
-    for workspace in (models, elsewhere):
-        workspace.build_file(BUILD)
-        workspace.write("pyproject.toml", "[tool.hermpkg]\n")
-        workspace.write("app/__init__.py", "")
-        workspace.write("app/factory.py", code)
+    models.write("pyproject.toml", "[tool.hermpkg]\n")
+    models.write(
+        "app/factory.py", "import os\n\ndef make(): return os.path.basename(os.path.realpath(__file__))"
+    )
     assert models.build("//app").ran("make-model") == 1
-    assert elsewhere.build("//app").ran("make-model") == 0
+    moved = models.root.rename(tmp_path / "moved")
+    assert make_workspace(moved, models.cache).build("//app").ran("make-model") == 0
 
 
 def test_what_another_process_wrote_is_no_input(models: Any, tmp_path: Path) -> None:
