@@ -108,11 +108,14 @@ def _environments(found: dict[str, Any]) -> Iterator[str]:
             yield f"| {python} | {torch} | | not made: {why} | | | |\n"
             continue
         tests = facts.get("tests", {}).values()
-        sums = [str(sum(each[what] for each in tests)) for what in ("passed", "failed", "skipped")]
+        sums = [
+            str(sum(each[what] for each in tests)) if tests else "-"
+            for what in ("passed", "failed", "skipped")
+        ]
         versions = [facts["versions"][each] for each in ("python", "torch", "numpy")]
         # Results of before this was noted have none.
-        when = max((each.get("when", "") for each in tests), default="")
-        yield f"| {' | '.join([*versions, *sums, when or 'before'])} |\n"
+        when = max((each.get("when") or "before" for each in tests), default="artifacts alone")
+        yield f"| {' | '.join([*versions, *sums, when])} |\n"
 
 
 def _crossings(found: dict[str, Any]) -> Iterator[str]:
@@ -130,7 +133,8 @@ def _crossings(found: dict[str, Any]) -> Iterator[str]:
                 [sum(by_pair.get((writer, reader, way), (0, 0))[i] for way in ways) for i in (0, 1)]
                 for ways in _WAYS
             ]
-            cells.append(", ".join(f"{same}/{of}" for same, of in sums))
+            told = ", ".join(f"{same}/{of}" for same, of in sums)
+            cells.append(told if any(of for _, of in sums) else "not tried")
         yield f"| {_short(found, writer)} | {' | '.join(cells)} |\n"
 
 

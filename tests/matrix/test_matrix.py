@@ -285,6 +285,8 @@ def test_the_page_shows_every_environment(tmp_path: Path, monkeypatch: pytest.Mo
     assert "| 3.10.1 | 1 | 2 | 5 | 1 | 2 | 2026-01-02 |" in page
     assert "not made: there is no Python 3.14" in page
     assert "| 3.13 | 2 | | not made: not tried yet | | | |" in page
+    assert "| 3.11.1 | 1+cpu | 2 | - | - | - | artifacts alone |" in page
+    assert "| 1, 3.11 | 1/2, 0/0, 0/0, 0/0 | not tried |" in page
     assert "| b | hermpkg to hermpkg | 1, 3.11 → 1, 3.10 | the process died |" in page
     assert "| a | hermpkg build | 1, 3.10 | ValueError: no \\| way |" in page
 
