@@ -69,11 +69,11 @@ class _Signature:
 
     def __get__(self, value: object, owner: type) -> Any:
         init: Any = getattr(owner, "__init__")  # noqa: B009 - for mypy, owner is an instance too
-        if value is not None or not hasattr(init, "write"):
+        if value is not None:
             raise AttributeError("__signature__")
         import inspect
 
-        told = inspect.signature(init.write())
+        told = inspect.signature(init.write() if hasattr(init, "write") else init)
         return told.replace(parameters=[*told.parameters.values()][1:])
 
 

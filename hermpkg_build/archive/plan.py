@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from hermpkg_build.archive import zip_format as z
@@ -13,7 +14,6 @@ from hermpkg_build.archive.layout import (
     storage_number,
 )
 from hermpkg_build.archive.records import Content, FileSlice, Record
-from hermpkg_build.archive.slices import crc32_of
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import ArchiveError
 
@@ -87,20 +87,32 @@ class Placed:
         return flags, z.STORED, 0, _DOS_DATE_1980_01_01, self.crc32, size, size, len(self.name)
 
 
-def plan_archive(root: str, records: Sequence[Record], layout: Layout = LAYOUT) -> Iterator[Content]:
+def _crc32_of_bytes(content: Content) -> int:
+    assert not isinstance(content, FileSlice)
+    return zlib.crc32(content)
+
+
+def plan_archive(
+    root: str,
+    records: Sequence[Record],
+    layout: Layout = LAYOUT,
+    crc32_of: Callable[[Content], int] = _crc32_of_bytes,
+) -> Iterator[Content]:
     """Return the pieces of an archive with `records` in the folder `root`; joined, they are the file.
 
     Storages come first, by number, then all other records by the UTF-8 bytes of their names; all are STORED,
     and start at multiples of 64 bytes, those of 256 KiB and more at multiples of 4096. Nothing depends on
     the order of `records`, on times, users or modes. ZIP64 structures appear only where a size, an offset or
-    the number of records needs them.
+    the number of records needs them. Slices of files come with their CRC-32, or `crc32_of` computes it.
     Raises ArchiveError, before the first piece, for a name that is not allowed or that occurs twice.
     """
     named = _named(root, records, layout)
-    return _pieces(named, layout)
+    return _pieces(named, layout, crc32_of)
 
 
-def _pieces(named: Sequence[tuple[bytes, Record]], layout: Layout) -> Iterator[Content]:
+def _pieces(
+    named: Sequence[tuple[bytes, Record]], layout: Layout, crc32_of: Callable[[Content], int]
+) -> Iterator[Content]:
     directory = bytearray()
     offset = 0
     for name, record in named:

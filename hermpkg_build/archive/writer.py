@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from hermpkg_build.archive.copying import append_slice
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
-from hermpkg_build.archive.slices import read_slice, slice_chunks
+from hermpkg_build.archive.slices import crc32_of, read_slice, slice_chunks
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
@@ -55,7 +55,7 @@ def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
     too short, OtherBytesError for one whose bytes are not those of its checksum, LocalEnvironmentError where
     `path` cannot be written.
     """
-    return write_pieces(path, plan_archive(root, records))
+    return write_pieces(path, plan_archive(root, records, crc32_of=crc32_of))
 
 
 def write_pieces(path: str, pieces: Iterable[Content], *, expected: Digest | None = None) -> Digest:
@@ -80,7 +80,7 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: N
     Where contents are slices of a file that was `begun`, each where it has to be in the archive, that file
     gets the rest, and takes the place of `path`: they are not copied.
     """
-    pieces = [*plan_archive(root, records)]
+    pieces = [*plan_archive(root, records, crc32_of=crc32_of)]
     if begun is None or not _lie_in_place(begun.path, pieces):
         with replacement_of(path) as target:
             _write(pieces, target, None)
@@ -151,7 +151,7 @@ def stream_archive(stream: BinaryDestination, *, root: str, records: Sequence[Re
 
     Raises as `write_archive` does, and whatever the stream raises.
     """
-    for piece in _joined(plan_archive(root, records)):
+    for piece in _joined(plan_archive(root, records, crc32_of=crc32_of)):
         for data in slice_chunks(piece) if isinstance(piece, FileSlice) else (piece,):
             _write_all(stream, data)
 

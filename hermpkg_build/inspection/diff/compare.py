@@ -7,7 +7,7 @@ from functools import cached_property
 from math import prod
 
 from hermpkg_build.archive.layout import BYTEORDER, EXTERN_MODULES, MANIFEST, PYTHON_VERSION
-from hermpkg_build.archive.pieces import PIECE, find_difference, first_difference, first_difference_of_pieces
+from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.dataclass import replace
@@ -25,6 +25,11 @@ from hermpkg_build.inspection.diff.differences import (
 )
 from hermpkg_build.inspection.diff.elements import compare_elements
 from hermpkg_build.inspection.diff.file_layout import compare_layouts
+from hermpkg_build.inspection.diff.first_difference import (
+    find_difference,
+    first_difference,
+    first_difference_of_pieces,
+)
 from hermpkg_build.inspection.diff.object_graphs import (
     TensorPair,
     compare_graphs,

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.pickles.path_steps import quoted
-from hermpkg_build.pickles.reading.named_tensors import NamingWalk, leading_to, start_of_walk
+from hermpkg_build.pickles.reading.naming_walk import NamingWalk, leading_to, start_of_walk
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.paths import Path, is_global, key_text, root_path
 from hermpkg_build.pickles.reading.recipes import NoRecipe, Recipe, recipe_of

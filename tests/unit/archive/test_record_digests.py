@@ -7,11 +7,7 @@ import io
 import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hermpkg_build.archive import pieces as pieces_module
-from hermpkg_build.archive.pieces import first_difference, first_difference_of_pieces
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.record_digests import digest_records
 from hermpkg_build.archive.writer import Record, stream_archive
@@ -61,18 +57,3 @@ def test_a_large_record_with_other_bytes_is_an_error_when_all_is_compared() -> N
     data[place + 5] ^= 1
     with ArchiveReader(bytes(data)) as reader, pytest.raises(ArchiveError, match="checksum"):
         reader.digests(listed, listed)
-
-
-@given(
-    data=st.binary(max_size=50), at=st.integers(0, 60), piece=st.integers(1, 9), change=st.binary(max_size=2)
-)
-def test_the_first_difference_is_found(data: bytes, at: int, piece: int, change: bytes) -> None:
-    other = data[:at] + change + data[at + 1 :]
-    expected = next(
-        (i for i in range(max(len(data), len(other))) if data[i : i + 1] != other[i : i + 1]), None
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pieces_module, "PIECE", piece)
-        assert first_difference(memoryview(data), memoryview(other)) == expected
-        cut = [[memoryview(d)[i : i + piece] for i in range(0, len(d), piece)] for d in (data, other)]
-        assert first_difference_of_pieces(*cut) == expected
