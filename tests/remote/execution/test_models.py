@@ -29,18 +29,20 @@ def make(size):
     return Net(size, size)
 """
 WAITING_FACTORY = """
-import os
+import ctypes
 import time
 
 from m import layers
 
+absent = ctypes.CDLL(None).access
+
 
 def make(size):
-    while os.path.exists("/door") and not os.path.exists("/door/open"):
+    while not absent(b"/door", 0) and absent(b"/door/open", 0):
         time.sleep(0.02)
     return layers.Layer(size)
 """
-"""On an executor it waits until the door is open."""
+"""On an executor it waits until the door is open. It asks libc: what it asks in Python is an input of it."""
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 

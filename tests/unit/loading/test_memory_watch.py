@@ -29,7 +29,9 @@ def test_one_that_takes_less_is_not() -> None:
 
 
 def test_what_is_told_is_what_it_has() -> None:
-    with child("x = bytearray(b'x') * (64 << 20); print(1, flush=True); input()") as process:
+    with child(
+        "import time; x = bytearray(b'x') * (64 << 20); print(1, flush=True); time.sleep(600)"
+    ) as process:
         assert process.stdout
         process.stdout.readline()
         assert 64 << 20 < memory_watch.memory_of(process.pid) < 200 << 20
