@@ -276,6 +276,8 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         raise UnfitError(position, f"{name} cannot be imported: {error}") from error
     notes, here = observer.take(), os.path.join(os.getcwd(), "")
     seen = {path for paths in notes.files.values() for path in paths if f"{path}/".startswith(here)}
+    # That there is the folder itself, each process finds.
+    seen -= {here[:-1]} - {path for kind, paths in notes.files.items() if kind != "_asked" for path in paths}
     if any(os.path.lexists(path) for path in seen):
         raise UnfitError(position, f"{name} looks at the folder that it is imported in")
     if len(os.listdir("/proc/self/task")) > 1:
@@ -318,10 +320,14 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
 
 
 def _elsewhere(notes: Notes) -> Notes:
-    """Leave out the home and the temporary folder of this process."""
+    """Leave out the home and the temporary folder of this process, and the folders that they lie in."""
     own = tuple(f"{os.environ[name]}/" for name in OWN_FOLDERS)
     files = {
-        kind: {name: None for name in names if not f"{name}/".startswith(own)}
+        kind: {
+            name: None
+            for name in names
+            if not (f"{name}/".startswith(own) or any(each.startswith(f"{name}/") for each in own))
+        }
         for kind, names in notes.files.items()
     }
     return replace(notes, files=files)

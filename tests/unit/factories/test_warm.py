@@ -242,6 +242,21 @@ def test_a_library_that_cannot_be_imported_ahead_is_imported_each_time(kind: str
     assert {*warm.kept} <= {("one", "unfit")}
 
 
+ASKS = {
+    "where it is": "os.path.realpath(os.curdir) != '', os.path.exists(os.getcwd())",
+    "for what is not there": "os.path.exists('settings.toml'), os.path.realpath('data') != ''",
+}
+
+
+@pytest.mark.parametrize("kind", ASKS)
+def test_a_library_that_asks_is_imported_ahead(kind: str, warm: Warm) -> None:
+    warm.library("asking.py", f"import os\nANSWERS = {ASKS[kind]}\nPROCESS = os.getpid()\n")
+    text = "import asking, os\ndef make(): return asking.PROCESS == os.getpid()"
+    assert warm.models.load(warm.make(text)) is False
+    text = text.replace("asking.PROCESS == os.getpid()", "[*asking.ANSWERS]")
+    assert warm.make(text) == warm.cold(text)
+
+
 def parents(warm: Warm, text: str = "import one, os\ndef make(): return os.getppid()") -> object:
     """The process that forked a factory, as it says."""
     return warm.models.load(warm.make(text))
