@@ -222,6 +222,7 @@ def confine(
         around={
             "torch": partial(_preparing_torch, request=request, observer=observer),
             "numpy.random": partial(_seeding_numpy, seed=request.seed),
+            "torch._inductor.config": _deterministic_inductor,
             "safetensors": partial(_observing_safetensors, observer=observer),
         },
         ahead=ahead,
@@ -258,9 +259,17 @@ def _preparing_torch(torch: Any, *, request: ModelRequest, observer: FileObserve
     observe_torch_positions(observer.looks)
     torch.manual_seed(request.seed)
     torch.set_num_threads(request.conditions.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As torch.use_deterministic_algorithms does, which imports all of inductor to tell it too.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     if request.cpu == BASELINE:
         _kept.append(hold_torch_to_baseline(torch))
+
+
+@contextmanager
+def _deterministic_inductor(config: Any) -> Iterator[None]:
+    yield
+    if hasattr(config, "deterministic"):  # Earlier versions have no such setting.
+        config.deterministic = True
 
 
 @contextmanager

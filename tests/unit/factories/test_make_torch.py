@@ -76,6 +76,26 @@ def test_a_model_is_the_same_whatever_the_hash_seed(models: ModelWorkspace) -> N
     assert str(models.root / "models/net.py") in first.observed_files.code
 
 
+def test_operators_are_deterministic_and_inductor_is_imported_where_it_is_asked_for(
+    models: ModelWorkspace,
+) -> None:
+    models.write(
+        "net.py",
+        """
+import sys
+import torch
+
+def make():
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    before = "torch._inductor" in sys.modules
+    from torch._inductor import config
+    return [torch.are_deterministic_algorithms_enabled(), warns, before, config.deterministic]
+""",
+    )
+    made = models.load(models.make("net:make"))
+    assert made == [True, True, False, True]
+
+
 def test_writing_large_tensors_imports_nothing_that_is_observed(models: ModelWorkspace) -> None:
     models.write("models/large.py", "import torch\ndef make():\n    return torch.zeros(1 << 20)\n")
     made = models.make("models.large:make")
