@@ -20,6 +20,7 @@ from hermpkg_build.pickles.reading.module_tensors import module_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.recipes import StridedRecipe
 from hermpkg_build.pickles.reading.tensor_entries import tensor_entries
+from tests.unit.pickles.reading.mutants import mutant_of
 
 
 def packed(value: object) -> bytes:
@@ -234,18 +235,9 @@ SEEDS += [packed(MODULES[name]()) for name in ("repeated", "deep")]
 @settings(max_examples=300, deadline=None)
 @given(st.data(), st.sampled_from(SEEDS))
 def test_what_is_found_in_mutants_nodes_find_too(data: st.DataObject, seed: bytes) -> None:
-    mutant = bytearray(seed)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(mutant) - 1))
-        if data.draw(st.booleans()):
-            mutant[place] = data.draw(
-                st.sampled_from([*b"qrhjXKMJ(u.bs}0tRQ)NGea]\x81\x00\x01\x02\x04", 255])
-            )
-        else:
-            other = data.draw(st.integers(0, len(mutant) - 1))
-            mutant[place:place] = mutant[other : other + data.draw(st.integers(0, 40))]
-    found = quickly(bytes(mutant))
-    assert found is None or found == by_nodes(bytes(mutant))
+    mutant = mutant_of(data, seed)
+    found = quickly(mutant)
+    assert found is None or found == by_nodes(mutant)
 
 
 def test_truth_values_are_no_numbers_of_a_tensor() -> None:

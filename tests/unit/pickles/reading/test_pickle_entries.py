@@ -17,6 +17,7 @@ from hermpkg_build.pickles.reading.module_tensors import only_module_tensors
 from hermpkg_build.pickles.reading.nodes import read_pickle
 from hermpkg_build.pickles.reading.pickle_entries import entries_of
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
+from tests.unit.pickles.reading.mutants import mutant_of
 from tests.unit.pickles.reading.test_module_tensors import MODULES, packed, saved
 
 
@@ -105,19 +106,10 @@ SEEDS = [data for name, data in PICKLES.items() if len(data) < 20_000 and "deep"
 @settings(max_examples=600, deadline=None)
 @given(st.data(), st.sampled_from(SEEDS))
 def test_entries_of_mutants_are_those_of_their_graphs(data: st.DataObject, seed: bytes) -> None:
-    mutant = bytearray(seed)
-    for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.integers(0, len(mutant) - 1))
-        if data.draw(st.booleans()):
-            mutant[place] = data.draw(
-                st.sampled_from([*b"qrhjXKMJ(u.bs}0tRQ)NGea]\x81\x00\x01\x02\x04", 255])
-            )
-        else:
-            other = data.draw(st.integers(0, len(mutant) - 1))
-            mutant[place:place] = mutant[other : other + data.draw(st.integers(0, 40))]
+    mutant = mutant_of(data, seed)
     expected, found = (
-        told(lambda: by_nodes(bytes(mutant))),
-        told(lambda: facts(entries_of(bytes(mutant), "m.pkl"))),
+        told(lambda: by_nodes(mutant)),
+        told(lambda: facts(entries_of(mutant, "m.pkl"))),
     )
     assert found == expected
 
