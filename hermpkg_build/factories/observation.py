@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from hermpkg_build.core.module_names import is_module_name, parent_of, top_of
 from hermpkg_build.dataclass import dataclass
@@ -19,7 +19,7 @@ from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingNotes, told_by_forks
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
-from hermpkg_build.factories.source_looks import SourceLooks
+from hermpkg_build.factories.source_looks import UNSEEN_EVENTS, SourceLooks
 from hermpkg_build.factories.system_functions import as_of_system, let_system_module_have, path_of_open
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
@@ -34,6 +34,8 @@ _PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posi
 """The modules of Python through which code asks the file system."""
 _INTERPRETERS_OWN = sys.stdlib_module_names | {"__main__"}
 _NOTES = ("_read", "_listed", "_asked", "_links", "_written", "_sources")
+Heeding: TypeAlias = Callable[[str, tuple[Any, ...]], None]
+"""What is called with an audit event, and its arguments."""
 _REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
 
 
@@ -67,7 +69,13 @@ class FileObserver:
         self.named: NamedFiles = NamedFiles()
         self._told = ""
         self._stat = os.stat
-        sys.addaudithook(self._on_event)
+        self._heeded: dict[str, list[Heeding]] = {}
+        self.heed(["open"], self._note_open)
+        self.heed(["ctypes.dlopen", "sqlite3.connect"], self._note_opened_by_native)
+        self.heed(["os.listdir", "os.scandir"], self._note_listing)
+        self.heed(STARTS, self.named.note)
+        self.heed(UNSEEN_EVENTS, self.looks.on_event)
+        sys.addaudithook(_hook(self._heeded))
         os.lstat = self._noting(self._noting_status(os.lstat), self._note_asked)
         os.stat = self._noting(self._noting_status(os.stat), self._note_asked, self._note_source)
         os.access = self._noting(os.access, self._note_asked, self._note_source)
@@ -189,33 +197,35 @@ class FileObserver:
         except (OSError, ValueError):
             return False
 
-    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open":
-            path, mode, flags = arguments
-            name = _absolute(path)
-            if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _REPLACES:
-                if name not in self._read:
-                    self._written[name] = None
-            elif name:
-                self._read[name] = None
-                self.looks.note_open(name)
-                self._note_source(name)
-        elif event in ("ctypes.dlopen", "sqlite3.connect"):
-            # Native code opens these, and says so here only. A database that is not there is written first.
-            name = _absolute(_file_of_database(arguments[0]))
-            if name and self._is_file(name):
-                self._read[name] = None
-        elif event in ("os.listdir", "os.scandir"):
-            path = arguments[0]
-            path = path_of_open(path) if isinstance(path, int) else path
-            if name := _absolute(os.curdir if path is None else path):
-                self._listed[name] = None
-                if event == "os.scandir":  # its entries know their sizes and times
-                    self.looks.note_folder(name)
-        else:
-            if event in STARTS:
-                self.named.note(event, arguments)
-            self.looks.on_event(event, arguments)
+    def heed(self, events: Iterable[str], heeding: Heeding) -> None:
+        """Call `heeding` for each of these audit events, from now on."""
+        for event in events:
+            self._heeded.setdefault(event, []).append(heeding)
+
+    def _note_open(self, _: str, arguments: tuple[Any, ...]) -> None:
+        path, mode, flags = arguments
+        name = _absolute(path)
+        if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _REPLACES:
+            if name not in self._read:
+                self._written[name] = None
+        elif name:
+            self._read[name] = None
+            self.looks.note_open(name)
+            self._note_source(name)
+
+    def _note_opened_by_native(self, _: str, arguments: tuple[Any, ...]) -> None:
+        """Note what native code opens, and tells here only. A database that is not there is written first."""
+        name = _absolute(_file_of_database(arguments[0]))
+        if name and self._is_file(name):
+            self._read[name] = None
+
+    def _note_listing(self, event: str, arguments: tuple[Any, ...]) -> None:
+        path = arguments[0]
+        path = path_of_open(path) if isinstance(path, int) else path
+        if name := _absolute(os.curdir if path is None else path):
+            self._listed[name] = None
+            if event == "os.scandir":  # its entries know their sizes and times
+                self.looks.note_folder(name)
 
     def _note_source(self, path: str) -> None:
         """Note the source of a module, save where Python's own ways of reading sources ask for it."""
@@ -385,6 +395,21 @@ def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:
         line=site.line,
         by_helper=site.in_function and places.place_of(site.path) is Place.ENVIRONMENT,
     )
+
+
+def _hook(heeded: Mapping[str, Iterable[Heeding]]) -> Heeding:
+    """A hook for audit events that calls those who heed one.
+
+    Most concern nobody: `id` raises one. So this is a function, and no method: before each call Python looks
+    for an attribute of the hook, and to find none in a method takes longer than all else.
+    """
+    those_who_heed = heeded.get
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        for heeding in those_who_heed(event, ()):
+            heeding(event, arguments)
+
+    return hook
 
 
 def _asking_module() -> str:

@@ -47,6 +47,8 @@ _TOUCHING = frozenset(
     {"open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.scandir", "sqlite3.connect"}
 )
 """The audit events by which a process would use the home or the temporary folder of another."""
+_LOOKING_AROUND = frozenset({"gc.get_objects", "gc.get_referrers"})
+"""The audit events of questions that the collector answers without what was there before the fork."""
 _IMPORT = "_find_and_load_unlocked"
 """The function of importlib that asks the finders for an import, and not to see what there is."""
 
@@ -138,7 +140,8 @@ class Preloaded:
         self._classes = classes_of(namespaces) if hidden else ()
         self.observer.take()
         self._is_guarding = True
-        sys.addaudithook(self._on_event)
+        self.observer.heed(_LOOKING_AROUND, self._on_look)
+        self.observer.heed(_TOUCHING, self._on_touch)
 
     def find(self, name: str) -> ModuleSpec | None:
         """Find a module that was imported ahead and not given back yet; None where it is another."""
@@ -191,9 +194,14 @@ class Preloaded:
         self.observer.take()
         self.observer.add(notes)
 
-    def _on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _on_look(self, _: str, __: tuple[Any, ...]) -> None:
+        """End this process where it would see among all objects that another imported libraries for it."""
+        if self._is_guarding:
+            go_cold("the garbage collector was asked for objects")
+
+    def _on_touch(self, _: str, arguments: tuple[Any, ...]) -> None:
         """End this process where it uses the home or the temporary folder of the one that forked it."""
-        if event not in _TOUCHING or not self._is_guarding or not arguments:
+        if not self._is_guarding or not arguments:
             return
         path = os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes | os.PathLike) else ""
         if f"{path}/".startswith(self._folders):

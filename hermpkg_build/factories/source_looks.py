@@ -30,13 +30,18 @@ _POSITIONS: dict[type, tuple[str, ...]] = {
     ),
 }
 """The attributes that tell line numbers, or give objects that do."""
-_UNSEEN_EVENTS = frozenset(
+_LOOKED_UP = "ctypes.dlsym"
+UNSEEN_EVENTS = frozenset(
     {
+        _LOOKED_UP,
         *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"),
         *("marshal.dumps", "sys.monitoring.register_callback", "sys.setprofile", "sys.settrace"),
     }
 )
-"""The audit events after which other processes, or native code, can look without being seen."""
+"""The audit events after which other processes, or native code, can look without being seen.
+
+Of those of functions that `ctypes` looks up, some are.
+"""
 _UNSEEN_CALLS = {
     "_tracemalloc": ("start",),
     "faulthandler": ("dump_traceback", "dump_traceback_later", "register"),
@@ -51,7 +56,7 @@ _ASK_WHAT_IS_THERE = frozenset(
     {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpath", "_joinrealpath"}
 )
 """The functions of `os.path` that ask whether there is a file, and nothing that an edit changes."""
-_OBSERVER = "hermpkg_build.factories.observation"
+_OBSERVERS = (__name__, "hermpkg_build.factories.observation")
 _OWN_MARSHAL = "hermpkg_build.pickles.values"
 """The module of ours that compares plain values by what `marshal` makes of them."""
 _REPR_OFFSET = object.__basicsize__ + 9 * ctypes.sizeof(ctypes.c_void_p)
@@ -156,15 +161,18 @@ class SourceLooks:
         }
 
     def on_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Take note of an audit event that says nothing of the files it leads to."""
-        by_libc = event == "ctypes.dlsym" and arguments[-1] in _FUNCTIONS_OF_LIBC
-        unseen = event in _UNSEEN_EVENTS and sys._getframe(2).f_globals.get("__name__") != _OWN_MARSHAL
-        if by_libc or unseen:
+        """Take note of one of `UNSEEN_EVENTS`, which say nothing of the files that they lead to."""
+        if event == _LOOKED_UP:
+            is_unseen = arguments[-1] in _FUNCTIONS_OF_LIBC
+        else:
+            asker = _asker()
+            is_unseen = asker is None or asker.f_globals.get("__name__") != _OWN_MARSHAL
+        if is_unseen:
             self.note_all()
 
     def note_open(self, path: str) -> None:
         """Note a file that is opened, save where the import system reads a module's source to run it."""
-        frame: FrameType | None = sys._getframe(2)
+        frame = _asker()
         if frame is not None and frame.f_code.co_name == "get_data":
             frame = frame.f_back
             if frame is not None and frame.f_code is _LOADER_READS and _is_import(frame.f_back):
@@ -177,13 +185,19 @@ class SourceLooks:
             if path.endswith(".py"):
                 self.note_all()
             return
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_globals.get("__name__") == _OBSERVER:
-            frame = frame.f_back
+        frame = _asker()
         asker = frame.f_globals.get("__name__") if frame is not None else ""
         asks = frame is not None and frame.f_code.co_name in _ASK_WHAT_IS_THERE
         if not (asks and asker in ("genericpath", "posixpath")):
             self.note(path)
+
+
+def _asker() -> FrameType | None:
+    """The frame of the code that asks for something right now, beyond those of the observer."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in _OBSERVERS:
+        frame = frame.f_back
+    return frame
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ if __name__ == "__main__":
 
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import gc
 import json
 import os
 import selectors
@@ -225,6 +226,8 @@ def main(path: str, description: str, line: int, told: int) -> None:
         if server.changed_since(started_ns):
             Path(f"{path}.late").touch()
         else:
+            # What was imported stays: a collection in what is forked would walk over all of it, and copy it.
+            gc.freeze()
             server.serve()
     finally:
         if server.is_in_place():

@@ -194,6 +194,10 @@ OTHER = {
     "a root less": "import one, two\ndef make(): return 1",
     "a failure": "import one\ndef make(): raise ValueError('text')",
     "the home of another": "import one, os\ndef make(): return os.listdir(one.HOME)",
+    "all objects": "import gc, one\ndef make(): return any(each is one.Thing for each in gc.get_objects())",
+    "what refers to an object": (
+        "import gc, one\ndef make(): return any(each is vars(one) for each in gc.get_referrers(one.Thing))"
+    ),
 }
 
 
@@ -268,6 +272,11 @@ def test_one_process_serves_all_and_ends_with_the_build(warm: Warm) -> None:
     assert first == parents(warm) != os.getpid()
     warm.processes.close()
     assert _gone(first)
+
+
+def test_a_collection_leaves_alone_what_was_imported_ahead(warm: Warm) -> None:
+    text = "import one, gc\ndef make(): return [one.MODE, gc.get_freeze_count() > 1000]"
+    assert warm.models.load(warm.make(text)) == ["none", True]
 
 
 def test_libraries_that_change_are_imported_again(warm: Warm) -> None:
