@@ -97,9 +97,15 @@ class SourceTree:
 
     def is_file(self, path: str) -> bool:
         """Whether there is a file, by the listing of its folder, so that one that appears is noticed."""
+        return self._entry(path) is False
+
+    def has_path(self, path: str) -> bool:
+        """Whether there is a file or a folder, as `is_file` finds it."""
+        return self._entry(path) is not None
+
+    def _entry(self, path: str) -> bool | None:
         folder, _, name = path.rpartition("/")
-        entries = self.entries(folder or "/")
-        return entries is not None and entries.get(name) is False
+        return (self.entries(folder or "/") or _NOTHING).get(name)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises OSError; a file that is absent is observed to be absent."""

@@ -148,7 +148,7 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
     if files.paths[: len(before.files)] != before.files.paths:
         renumbered = {at: files.place(path) for at, path in enumerate(before.files.paths) if path in files}
     rests = part.rests.with_changes(
-        _resting(build, built, files),
+        _as_before(part, _resting(build, built, files), files),
         build.journal.warnings_by_target(),
         without=part.labels,
         renumbered=renumbered,
@@ -218,6 +218,20 @@ def _resting(build: Build, result: BuildResult, table: ObservedTable) -> dict[st
             known.update(needed)
         found[target.label] = [table.place(path) for path in paths - shared if path in table]
     return found
+
+
+def _as_before(
+    part: ChangedPart, resting: Mapping[str, list[int]], table: ObservedTable
+) -> dict[str, list[int]]:
+    """Return `resting` without the files of which it was not known before which targets rest on them.
+
+    The targets that were not built now did something with these, too, so that they concern all still.
+    """
+    before = part.examined.snapshot.files
+    paths = {table.paths[file] for files in resting.values() for file in files}
+    old = {before.place(path) for path in paths if path in before}
+    shared = {table.place(before.paths[file]) for file in old.difference(part.rests.files)}
+    return {label: [file for file in files if file not in shared] for label, files in resting.items()}
 
 
 def _needed_by(targets: Mapping[Label, Target], label: Label) -> list[Label]:

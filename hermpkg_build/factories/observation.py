@@ -59,6 +59,7 @@ class FileObserver:
 
     def __init__(self, native: NativeReads | None = None) -> None:
         self._native = native
+        self._declared: tuple[str, ...] = ()
         self._read: dict[str, None] = {}
         self._listed: dict[str, None] = {}
         self._asked: dict[str, None] = {}
@@ -99,12 +100,12 @@ class FileObserver:
             getattr(self, name).update(files)
         self.looks.add(notes.looks)
 
-    def watch(self, native: NativeReads, folder: str) -> None:
+    def watch(self, native: NativeReads, folder: str, declared: Iterable[str] = ()) -> None:
         """See what native code reads by `native`, from now on, and what forked processes ask for.
 
-        These tell in a file in `folder`.
+        These tell in a file in `folder`. The paths that targets have `declared` may be links.
         """
-        self._native = native
+        self._native, self._declared = native, tuple(declared)
         self._told = os.path.join(folder, "told")
         os.register_at_fork(after_in_child=self._tell)
 
@@ -138,18 +139,16 @@ class FileObserver:
             if any(absolute_path(path) in self._sources for path in _paths_of_module(module))
         )
 
-    def missed(self, work: str, workspace_root: str) -> tuple[str, ...]:
-        """The paths relative to the folder `work` that lead nowhere there, but do from the workspace root."""
+    def missed(self, work: str) -> tuple[str, ...]:
+        """The paths relative to the folder `work` that were asked for, and that lead nowhere there."""
         start = os.path.join(work, "")
-        noted = (*self._read, *self._asked, *self._listed)
+        noted = {*self._read, *self._asked, *self._listed} - self._written.keys()
         asked = [path.removeprefix(start) for path in noted if path.startswith(start)]
         return tuple(
             sorted(
                 path
-                for path in {*asked}
-                if not path.startswith(".")
-                and not os.path.lexists(os.path.join(work, path))
-                and os.path.exists(os.path.join(workspace_root, path))
+                for path in asked
+                if not path.startswith(".") and not os.path.lexists(os.path.join(work, path))
             )
         )
 
@@ -166,10 +165,8 @@ class FileObserver:
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
         is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
-        read, listed = (
-            {**self._read, **dict.fromkeys(self._native.files() if self._native else ())},
-            dict(self._listed),
-        )
+        asked, links, listed = dict(self._asked), list(self._links), dict(self._listed)
+        read = {**self._read, **dict.fromkeys(self._opened_unseen(run, places))}
         read.update(dict.fromkeys(named))
         listed.update(dict.fromkeys(filter(os.path.isdir, named)))
         for name in finder.sites:
@@ -177,8 +174,8 @@ class FileObserver:
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(_folders_of_package(package, places)))
         is_question = _question_test(places, scratch)
-        paths = [*read, *filter(is_question, self._asked)]
-        for link in filter(is_question, list(self._links)):
+        paths = [*read, *filter(is_question, asked)]
+        for link in filter(is_question, links):
             paths += _by_way_of(link, paths)
             listed.update(dict.fromkeys(_by_way_of(link, listed)[1:]))
         paths = [path for path in paths if path not in self._written and is_input(path)]
@@ -189,6 +186,15 @@ class FileObserver:
             listed=tuple(sorted(path for path in listed if is_input(path))),
             sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
         )
+
+    def _opened_unseen(self, run: Iterable[str], places: Places) -> list[str]:
+        """The files that `native` told of, by the links that code or a target names them by."""
+        opened = [path for path in (self._native.files() if self._native else ()) if path not in self._read]
+        if not opened:
+            return []
+        named = (path for path in (*self._read, *run) if places.place_of(path) is Place.WORKSPACE)
+        links = {os.path.realpath(path): path for path in (*self._declared, *named)}
+        return [links.get(path, path) for path in opened]
 
     def _is_file(self, path: str) -> bool:
         """Whether there is a file, without taking note."""

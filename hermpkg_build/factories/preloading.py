@@ -121,8 +121,6 @@ class Preloaded:
         """
         if claimed := next((name for name in self.sites if self._is_claimed(name, finder)), None):
             go_cold(f"{claimed} is the workspace's now")
-        if there := next((path for root in self._roots for path in root.sought if os.path.lexists(path)), ""):
-            go_cold(f"{there} would have been found by a library")
         sys.meta_path[sys.meta_path.index(self._finder)] = finder
         for root in reversed(self._roots):
             for module, key, before, _ in reversed(root.changes):
@@ -157,6 +155,9 @@ class Preloaded:
             go_cold(f"{name} is imported before {root.name}")
         if changed := self._changed_before(root):
             go_cold(f"{changed} was changed before {name} is imported")
+        # These questions are noted, as those that it asks when it is imported here would be.
+        if there := [path for path in root.sought if os.path.lexists(path)]:
+            go_cold(f"{there[0]} would have been found by {name}")
         return ModuleSpec(name, _GivingBack(self, root), origin=root.spec.origin)
 
     def give_back(self, root: Root) -> None:

@@ -164,7 +164,7 @@ class ModelObject:
     files that the result depends on. `data_read` are those of these files that are not modules,
     relative to the entry of the search path or the source root that they lie in. `workspace_reads` are those
     of the workspace, relative to its root, but for files that the request names; `missed` are relative paths
-    that were looked for where the factory runs, and that would lead somewhere from the root of the workspace.
+    that were looked for where the factory runs, and that lead nowhere there.
     `located_sources` are the modules whose sources code has looked for on disk, by name. `computed_on` is the
     platform that its numbers may depend on, and `unpinned` are the features of the processor that a library
     used although it was told not to. `beside` is what its objects saved besides. `aliases` are the names

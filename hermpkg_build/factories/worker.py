@@ -77,7 +77,8 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     folders = map(os.path.dirname, request.modules.values())
     native = NativeReads(folders, request.workspace_root)
     observer = FileObserver() if ahead is None else ahead.observer
-    observer.watch(native, str(folder))
+    join_root = partial(os.path.join, request.workspace_root)
+    observer.watch(native, str(folder), map(join_root, request.resources))
     observer.named.note_values(request.arguments)
     finder = confine(request, places, observer, ahead)
     result: dict[str, Json]
@@ -107,7 +108,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             observed_files=files,
             data_read=data_among(files.read, request, places),
             workspace_reads=reads_of_workspace(files.read, request, places),
-            missed=observer.missed(work, request.workspace_root),
+            missed=observer.missed(work),
             located_sources=tuple(observer.located_sources()),
             computed_on=describe_platform(native=request.cpu != BASELINE),
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
@@ -118,7 +119,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
         if ahead is not None:
             go_cold(f"the factory failed: {type(error).__name__}: {error}")
-        missed = observer.missed(work, request.workspace_root)
+        missed = [path for path in observer.missed(work) if os.path.exists(join_root(path))]
         result = {**_failure(request, error, places, missed), "missed": list(missed)}
     if os.getpid() == process:
         if "error" in result:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 
 import pytest
@@ -167,10 +168,40 @@ def test_a_relative_path_leads_to_what_is_declared(project):
 def test_a_relative_path_that_code_does_without_is_told(project):
     model = "import os\n\ndef make():\n    return 'yes' if os.path.exists('conf/words.txt') else 'no'\n"
     workspace = project(pyproject=SETUPTOOLS, model=model)
-    workspace.write("conf/words.txt", "one")
+    told = "the factory looked for conf/words.txt in the folder in which it runs"
+    for is_there in (False, True, True, False):
+        if is_there:
+            workspace.write("conf/words.txt", "one")
+        elif (workspace.root / "conf").exists():
+            shutil.rmtree(workspace.root / "conf")
+        outcome = workspace.run("//src/sentim:net")
+        assert outcome.code == 0
+        assert (told in outcome.stderr) == is_there
+
+
+def test_a_declared_link_is_declared(project):
+    model = """
+from pathlib import Path
+
+from sentim.linked import Net
+
+def make():
+    here = Path(__file__).parent
+    return Net(*((here / name).read_text() for name in ("words.txt", "folder/more.txt")))
+"""
+    workspace = project(pyproject=SETUPTOOLS, model=model)
+    workspace.write(
+        "shared/linked.txt", "class Net:\n    def __init__(self, *texts):\n        self.texts = texts\n"
+    )
+    workspace.write("shared/words.txt", "one")
+    workspace.write("shared/folder/more.txt", "two")
+    for name, target in (("linked.py", "linked.txt"), ("words.txt", "words.txt"), ("folder", "folder")):
+        (workspace.root / "src/sentim" / name).symlink_to(f"../../shared/{target}")
+    resources = ', resources = ["words.txt", "folder/more.txt"]'
+    workspace.build_file(BUILD.format(policy='intern("sentim.**")', resources=resources), "src/sentim/BUILD")
     outcome = workspace.run("//src/sentim:net")
-    assert outcome.code == 0
-    assert "the factory looked for conf/words.txt in the folder in which it runs" in outcome.stderr
+    assert outcome.code == 0, outcome.stderr
+    assert "declares" not in outcome.stderr
 
 
 def test_what_is_installed_inside_the_workspace_is_not_its_code(project, workspace):

@@ -14,7 +14,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from hermpkg_build.engine.build import BuildFailedError, build_part
@@ -119,6 +119,67 @@ def test_only_what_rests_on_the_edited_file_is_looked_at(tmp_path: Path) -> None
     assert build(root, cache)[1].looked_at == ["//two:out"]
     (root / "two" / "c.py").write_text("")
     assert len(build(root, cache)[1].looked_at) == 2 * len(FOLDERS), "a file more concerns all"
+
+
+MODEL_BUILD = """
+load("@hermpkg//rules:defs.bzl", "intern", "model", "model_package", "python_modules")
+python_modules(name = "code", srcs = glob(["*.py"]))
+model(name = "net", factory = "net.factory:make", deps = [":code"])
+model_package(name = "out", deps = [":code"], models = {"m/m.pkl": ":net"}, policy = [intern("net.**")])
+model_package(name = "more", deps = [":code"], modules = ["net.more"], policy = [intern("net.**")])
+"""
+FACTORY = """
+from net import helper
+
+
+class Net:
+    def __init__(self):
+        self.value = helper.VALUE
+
+
+def make():
+    return Net()
+"""
+MODEL_FILES = {
+    "pyproject.toml": "[tool.hermpkg]\n",
+    "net/BUILD": MODEL_BUILD,
+    "net/__init__.py": "",
+    "net/factory.py": FACTORY,
+    "net/helper.py": "VALUE = 1\n",
+    "net/more.py": "import net.helper\n",
+    "net/aside.py": "",
+}
+MODEL_EDITS = [f"net/{name}.py" for name in ("factory", "helper", "more", "aside")]
+
+
+def model_difference(edits: Sequence[tuple[str, str]]) -> Difference | None:
+    """The first of `edits`, texts put at the end of files, after which builds of a model differ."""
+
+    def edited(before: dict[str, str], edit: tuple[str, str]) -> dict[str, str]:
+        return {**before, edit[0]: MODEL_FILES[edit[0]] + edit[1]}
+
+    def write(files: dict[str, str], root: str) -> None:
+        for path, text in files.items():
+            file = Path(root, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if not file.exists() or file.read_text() != text:
+                file.write_text(text)
+
+    return first_difference(accumulate(edits, edited, initial=MODEL_FILES), write)
+
+
+@settings(max_examples=4, phases=[Phase.explicit, Phase.generate])
+@example([("net/aside.py", "# 1\n"), ("net/factory.py", "VALUE = 2\n")])
+@example([("net/aside.py", "VALUE = 2\n"), ("net/helper.py", "VALUE = 2\n")])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(MODEL_EDITS), st.sampled_from(["# 1\n", "VALUE = 2\n", "VALUE = 3\n"])),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_what_a_model_reads_concerns_it_after_builds_without_it(edits: list[tuple[str, str]]) -> None:
+    assert model_difference(edits) is None
 
 
 COMMENT: Edit = lambda before: replace(before, comments={**before.comments, "one.b": 7})  # noqa: E731

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 16
+_MODEL_VERSION = 17
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -60,9 +60,10 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
             "  -> list them in the resources of a python_modules target among the deps: else they are not in"
             " the artifact, and neither Bazel nor executors have them"
         )
-    if model.missed:
+    missed = [path for path in model.missed if context.tree.has_path(context.absolute(path))]
+    if missed:
         yield (
-            f"the factory looked for {listed(model.missed, _SHOWN)} in the folder in which it runs, which has"
+            f"the factory looked for {listed(missed, _SHOWN)} in the folder in which it runs, which has"
             " only what targets declare, and did without\n"
             "  -> list it in the resources of a python_modules target among the deps"
         )

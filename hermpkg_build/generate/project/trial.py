@@ -199,5 +199,5 @@ def _decide(
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
         read=sorted({*made.workspace_reads, *given}),
-        missed=made.missed,
+        missed=[path for path in made.missed if os.path.exists(os.path.join(context.workspace.root, path))],
     )

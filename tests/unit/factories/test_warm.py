@@ -261,6 +261,18 @@ def test_a_library_that_asks_is_imported_ahead(kind: str, warm: Warm) -> None:
     assert warm.make(text) == warm.cold(text)
 
 
+@pytest.mark.parametrize(
+    "before", ["open('settings.toml', 'w').close()", "os.makedirs('in/data')\nos.chdir('in')"]
+)
+def test_a_library_that_asks_is_answered_as_the_factory_has_it(before: str, warm: Warm) -> None:
+    warm.library(
+        "asking.py", f"import os\nANSWERS = {ASKS['for what is not there']}, os.path.isdir('data')\n"
+    )
+    warm.make("import asking\ndef make(): return [*asking.ANSWERS]")
+    text = f"import os\n{before}\nimport asking\ndef make(): return repr(asking.ANSWERS)"
+    assert warm.make(text) == warm.cold(text)
+
+
 def parents(warm: Warm, text: str = "import one, os\ndef make(): return os.getppid()") -> object:
     """The process that forked a factory, as it says."""
     return warm.models.load(warm.make(text))
