@@ -19,8 +19,14 @@ class Blame(GraphWriter):
     Raises UnpicklableError at the first that cannot be loaded by itself: no part of it is to blame.
     """
 
-    def __init__(self, settings: Settings, ranks: Mapping[int, int] | None, trial: Trial) -> None:
-        super().__init__(settings, Output(settings.protocol), ranks)
+    def __init__(
+        self,
+        settings: Settings,
+        ranks: Mapping[int, int] | None,
+        trial: Trial,
+        reductions: dict[int, Reduced],
+    ) -> None:
+        super().__init__(settings, Output(settings.protocol), ranks, reductions)
         self._trial = trial
 
     def failure(self, opened: Sequence[object], child: object, error: Exception) -> UnpicklableError:
@@ -37,7 +43,8 @@ class Blame(GraphWriter):
         self._try(obj)
 
     def _try(self, obj: object) -> None:
-        pickled = GraphWriter(self._settings, Output(self._settings.protocol), self._ranks).dump(obj)
+        out = Output(self._settings.protocol)
+        pickled = GraphWriter(self._settings, out, self._ranks, self._reductions).dump(obj)
         if (error := self._trial.error_of(pickled)) is not None:
             raise _NoWayBackError(no_way_back(error)) from error
 

@@ -23,6 +23,7 @@ from hermpkg_build.pickles.graph_writer import GraphWriter, OrderNeededError
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
+from hermpkg_build.pickles.reducing import Reduced
 from hermpkg_build.pickles.set_order.survey import survey
 from hermpkg_build.pickles.settings import PersistentId, ReduceOverride, Settings
 from hermpkg_build.pickles.trial import Trial
@@ -46,7 +47,7 @@ def pickle_canonically(
     ``__qualname__``, and returns the names to write. `reduce_override` returns the same as
     ``__reduce_ex__``, or NotImplemented. An object that `trial` finds a mistake in is refused.
 
-    In a graph with sets that must be surveyed, objects are reduced, and callbacks called, more than once.
+    In a graph with sets that must be surveyed, callbacks but `reduce_override` are called more than once.
     Storages of torch are not in the pickle: see PickledObject.
     Raises UnpicklableError with the path to the object at fault, ValueError for another protocol.
     """
@@ -60,13 +61,14 @@ def pickle_canonically(
         reduce_override=reduce_override,
     )
     ranks: Mapping[int, int] | None = None
+    reductions: dict[int, Reduced] = {}
     with paused_collection:
         try:
-            pickled = GraphWriter(settings, Output(protocol), None).dump(obj)
+            pickled = GraphWriter(settings, Output(protocol), None, reductions).dump(obj)
         except OrderNeededError:
-            ranks, _alive = survey(settings, obj)
-            pickled = GraphWriter(settings, Output(protocol), ranks).dump(obj)
+            ranks, _alive = survey(settings, obj, reductions)
+            pickled = GraphWriter(settings, Output(protocol), ranks, reductions).dump(obj)
     if trial is not None and (error := trial.error_of(pickled)) is not None:
-        Blame(settings, ranks, trial).dump(obj)
+        Blame(settings, ranks, trial, reductions).dump(obj)
         raise UnpicklableError(name, no_way_back(error))
     return pickled

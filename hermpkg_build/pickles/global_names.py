@@ -6,6 +6,7 @@ import functools
 import pickle
 import sys
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.module_names import package_of_private_part, top_of
@@ -52,16 +53,16 @@ class GlobalWriter:
         if out.written(out.by_value, key):
             return
         scope, dot, last = qualname.rpartition(".")
-        if self._protocol >= 4:
-            out.text(module)
-            out.text(qualname)
-            out.append(pickle.STACK_GLOBAL)
-        elif dot:
-            # GLOBAL does not follow dots in protocol 3.
+        if dot:
+            # GLOBAL does not follow dots in protocol 3, and torch's importer follows them in none.
             self.write_name("builtins", "getattr")
             self.write_name(module, scope)
             out.text(last)
             out.append(op.TUPLE_OF[2] + pickle.REDUCE)
+        elif self._protocol >= 4:
+            out.text(module)
+            out.text(qualname)
+            out.append(pickle.STACK_GLOBAL)
         else:
             out.append(op.encode_global(module, qualname))
         out.memoise_value(key)
@@ -140,7 +141,7 @@ def _holds(module: object, qualname: str, obj: object) -> bool:
 
 def _defined_at(obj: object) -> str:
     """Where a Python function was written, as a remark for a message."""
-    code = getattr(obj, "__code__", None)
-    if code is None:
+    # Only such a function is asked: other objects may answer anything, or raise.
+    if not isinstance(obj, FunctionType):
         return ""
-    return f" (defined at {code.co_filename}:{code.co_firstlineno})"
+    return f" (defined at {obj.__code__.co_filename}:{obj.__code__.co_firstlineno})"

@@ -35,14 +35,18 @@ class GraphWriter:
     """One walk over one graph that writes it.
 
     `ranks` orders the elements of sets other than atoms, by their ids; without it, a set that needs
-    them raises OrderNeededError.
+    them raises OrderNeededError. `reductions` are kept from walk to walk over one graph, by the ids of
+    objects: each is asked once, for it may change by that.
     """
 
-    def __init__(self, settings: Settings, out: Output, ranks: Mapping[int, int] | None) -> None:
+    def __init__(
+        self, settings: Settings, out: Output, ranks: Mapping[int, int] | None, reductions: dict[int, Reduced]
+    ) -> None:
         self._settings = settings
         self._protocol = settings.protocol
         self._out = out
         self._ranks = ranks
+        self._reductions = reductions
         self._globals = GlobalWriter(out, settings.protocol, settings.resolve_global)
         self._atoms = AtomKeys()
         self._batches: PlainBatches | None = PlainBatches(settings, out, self._atoms, self._globals)
@@ -321,22 +325,27 @@ class GraphWriter:
         storage = storage_reference(obj)
         if storage is not None:
             return self._storage(storage)
-        returned: Any = NotImplemented
-        if self._settings.reduce_override is not None:
-            returned = self._settings.reduce_override(obj)
-        if returned is NotImplemented:
-            returned = reduce(obj, self._protocol)
-        if returned is NotImplemented:
-            self._globals.write(obj)
-            return None
-        if isinstance(returned, str):
-            self._globals.write(obj, returned)
-            return None
-        reduced = checked(obj, returned)
+        # One that is needed to make itself again is asked anew: its parts would not be complete.
+        known = None if id(obj) in self._building else self._reductions.get(id(obj))
+        if known is None:
+            returned = self._asked(obj)
+            if returned is NotImplemented or isinstance(returned, str):
+                self._globals.write(obj, returned if isinstance(returned, str) else None)
+                return None
+            known = checked(obj, returned)
+            self._reductions.setdefault(id(obj), known)
         key = self.value_key(obj)
         if key is not None and self._out.written(self._out.by_value, key):
             return None
-        return self._reduced(reduced, key)
+        return self._reduced(known, key)
+
+    def _asked(self, obj: Any) -> Any:
+        """What `obj` reduces to; NotImplemented for a class."""
+        if self._settings.reduce_override is not None:
+            returned = self._settings.reduce_override(obj)
+            if returned is not NotImplemented:
+                return returned
+        return reduce(obj, self._protocol)
 
     def value_key(self, obj: Any) -> Hashable | None:
         """Equal for objects that are one whatever their identity; None where identity counts."""
@@ -344,7 +353,7 @@ class GraphWriter:
             return self._values[id(obj)]
         if not is_value(obj):
             return None
-        apart = GraphWriter(self._settings, Output(self._protocol), None)
+        apart = GraphWriter(self._settings, Output(self._protocol), None, {})
         key = apart.dump(reduce(obj, self._protocol)).data
         self._values[id(obj)] = key
         self._out.alive.append(obj)

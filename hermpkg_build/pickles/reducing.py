@@ -12,15 +12,17 @@ from typing import Any, Final
 
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.dataclass import dataclass
+from hermpkg_build.pickles.array_padding import without_padding
 from hermpkg_build.pickles.parametrized import by_its_original, is_made_for_one, parametrized_class
 
 _OBJECT: Final[Any] = object
 _OF_PATTERNS: Final = ("pattern", "flags", "groups", "groupindex")
 _SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
+_SET_ITERATOR: Final[Any] = type(iter(set()))
 
 
 class Elements:
-    """Stands for the list of a set's elements among the arguments of a subclass of set."""
+    """Stands for the list of a set's elements among the arguments of a subclass or an iterator of set."""
 
     __slots__ = ("members",)
 
@@ -73,7 +75,7 @@ def reduce(obj: Any, protocol: int) -> Any:
         _check_that_it_comes_back(obj)
     if (original := parametrized_class(obj)) is not None:
         return by_its_original(obj, original)
-    return obj.__reduce_ex__(protocol)
+    return without_padding(obj).__reduce_ex__(protocol)
 
 
 def has_reducer_of_its_own(kind: type) -> bool:
@@ -137,6 +139,8 @@ def checked(obj: object, returned: Any) -> Reduced:
     kind: Any = type(obj)
     if isinstance(obj, (set, frozenset)) and kind.__reduce__ in _SET_REDUCERS:
         arguments = (Elements(obj),)
+    elif kind is _SET_ITERATOR:
+        arguments = (Elements({*arguments[0]}),)
     elif _has_default_state(kind) and isinstance(state, tuple) and len(state) == 2 and state[1]:
         state = (state[0], dict(sorted(state[1].items())))
     return Reduced(

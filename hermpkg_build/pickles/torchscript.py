@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterator
+from itertools import groupby
 from typing import IO, Any
 
 from hermpkg_build.archive.layout import DATA
@@ -13,6 +16,8 @@ from hermpkg_build.dataclass import dataclass
 
 _CODE = f"{DATA}ts_code/"
 _STORAGE = ".storage"
+_SOURCE = ".py"
+_CONSTANT = re.compile(rb"  \w+ : Final\[")
 _SOURCE_PLACES = ".debug_pkl"
 """Records that say which source each line comes from, with paths of the machine; only messages use them."""
 
@@ -26,6 +31,14 @@ class TorchScriptRecord:
     digest: Digest
     crc32: int
     storage: int | None
+
+
+def _with_sorted_constants(source: bytes) -> bytes:
+    """`source` with the constants of each class sorted: torch has them in the order of a hash table."""
+    groups = groupby(source.splitlines(keepends=True), lambda line: _CONSTANT.match(line) is not None)
+    return b"".join(
+        line for is_constant, lines in groups for line in (sorted(lines) if is_constant else lines)
+    )
 
 
 class TorchScript:
@@ -74,14 +87,17 @@ class TorchScript:
                 is_storage = name.startswith(DATA) and name.endswith(_STORAGE)
                 if not is_storage and (not name.startswith(_CODE) or name.endswith(_SOURCE_PLACES)):
                     continue
-                entry = archive.entry(name)
+                entry, data = archive.entry(name), archive.view(name)
+                content: Content = FileSlice(path=self._file.name, offset=entry.offset, size=entry.size)
+                crc32 = entry.crc32
+                if name.endswith(_SOURCE) or not entry.is_stored:
+                    content = _with_sorted_constants(bytes(data)) if name.endswith(_SOURCE) else bytes(data)
+                    data, crc32 = memoryview(content), zlib.crc32(content)
                 yield TorchScriptRecord(
                     name=name,
-                    content=FileSlice(path=self._file.name, offset=entry.offset, size=entry.size)
-                    if entry.is_stored
-                    else archive.read(name),
-                    digest=Digest.of(archive.view(name)),
-                    crc32=entry.crc32,
+                    content=content,
+                    digest=Digest.of(data),
+                    crc32=crc32,
                     storage=int(name[len(DATA) : -len(_STORAGE)]) if is_storage else None,
                 )
 

@@ -68,7 +68,9 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         found = functools.reduce(getattr, name.split("."), self._trial.import_module(module))
-        return _sparse_tensor if (module, name) == ("torch._utils", "_rebuild_sparse_tensor") else found
+        if module != "torch._utils":
+            return found
+        return functools.partial(_tensor, found) if name in _OF_STORAGES else _STAND_INS.get(name, found)
 
     def persistent_load(self, pid: Any) -> Any:
         kind, *data = pid
@@ -98,6 +100,20 @@ def _sparse_tensor(layout: Any, data: Sequence[Any]) -> Any:
     return torch.sparse_compressed_tensor(
         compressed, plain, values, size, layout=layout, check_invariants=False
     )
+
+
+def _tensor(
+    rebuild: Callable[..., Any], storage: Any, offset: int, size: Any, stride: Any, *more: Any
+) -> Any:
+    """Make a tensor as torch does, of a storage that has all its elements; torch would enlarge this one."""
+    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+    if 0 not in size and last >= storage._size():
+        raise pickle.UnpicklingError(f"a tensor of the size {tuple(size)} reaches beyond its storage")
+    return rebuild(storage, offset, size, stride, *more)
+
+
+_OF_STORAGES = frozenset({"_rebuild_tensor", "_rebuild_tensor_v2"})
+_STAND_INS = {"_rebuild_sparse_tensor": _sparse_tensor}
 
 
 class _Storages:

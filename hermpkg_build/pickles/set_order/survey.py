@@ -11,7 +11,7 @@ from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.graph_writer import GraphWriter, Walk
 from hermpkg_build.pickles.output import Output, Place, Table
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
-from hermpkg_build.pickles.reducing import Elements
+from hermpkg_build.pickles.reducing import Elements, Reduced
 from hermpkg_build.pickles.set_order.refinement import Node, Refinement
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_digest
@@ -19,14 +19,18 @@ from hermpkg_build.pickles.storages import StorageReference, storage_digest
 _UNORDERED = frozenset({set, frozenset, Elements})
 
 
-def survey(settings: Settings, obj: object) -> tuple[dict[int, int], list[object]]:
+def survey(
+    settings: Settings, obj: object, reductions: dict[int, Reduced]
+) -> tuple[dict[int, int], list[object]]:
     """Rank every object of the graph under `obj`; the elements of one set have different ranks.
+
+    `reductions` are those of GraphWriter.
 
     Returns the ranks by the ids of the objects, and what must live as long as these are used. Equal graphs
     give their objects equal ranks. Where one set has elements that can be exchanged without changing the
     graph, either order will do.
     """
-    surveyor = _Surveyor(settings)
+    surveyor = _Surveyor(settings, reductions)
     nodes = surveyor.graph(obj)
     refinement = Refinement(nodes)
     refinement.order_sets()
@@ -81,9 +85,9 @@ class _Forgetful(dict[Any, "Place | bytes"]):
 class _Surveyor(GraphWriter):
     """Walks as the writer does, and makes a node of each object instead of a pickle."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, reductions: dict[int, Reduced]) -> None:
         self._text = _Unmemoised(settings.protocol)
-        super().__init__(settings, self._text, {})
+        super().__init__(settings, self._text, {}, reductions)
         self._batches = None
         self._start[_Memory] = _nothing
         self._nodes: list[Node] = []

@@ -35,11 +35,16 @@ def test_protocols(project, protocol):
     )
     import things
 
-    loaded = roundtrip(project, [things.Outer.Inner({"a": (1, "x")}), things.Outer.method], protocol)
-    assert loaded[0].value == {"a": (1, "x")}
-    assert type(loaded[0]).__qualname__ == "Outer.Inner"
-    assert type(loaded[0]) is not things.Outer.Inner
-    assert loaded[1]() == 7
+    saved = [things.Outer.Inner({"a": (1, "x")}), things.Outer.method]
+    exported = project.export(
+        lambda e: (e.intern("**"), e.save_pickle("m", "obj.pkl", saved, pickle_protocol=protocol))
+    )
+    for opened in (PackageImporter, pytest.importorskip("torch.package").PackageImporter):
+        loaded = opened(io.BytesIO(exported)).load_pickle("m", "obj.pkl")
+        assert loaded[0].value == {"a": (1, "x")}
+        assert type(loaded[0]).__qualname__ == "Outer.Inner"
+        assert type(loaded[0]) is not things.Outer.Inner
+        assert loaded[1]() == 7
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 6, -1, None])

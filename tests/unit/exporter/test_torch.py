@@ -1,8 +1,12 @@
 """Tensors, TorchScript and graph modules in packages."""
 
 import io
+import os
 import pickle
+import subprocess
+import sys
 import types
+import zipfile
 
 import pytest
 
@@ -112,6 +116,31 @@ def test_torchscript_gives_the_same_bytes_and_no_place_of_this_machine(project):
     assert one == other
     assert b"site-packages" not in one
     assert not any("debug_pkl" in name for name in project.records(lambda e: e.save_pickle("m", "s", module)))
+
+
+_SCRIPTED = """
+import sys, torch
+from hermpkg_build import PackageExporter
+with PackageExporter(sys.argv[1]) as exporter:
+    exporter.save_pickle("m", "m.pkl", torch.jit.script(torch.nn.Conv2d(2, 2, 1)))
+"""
+
+
+def test_torchscript_of_two_processes_has_the_same_code(tmp_path, project):
+    sources = []
+    for seed in ("1", "2", "3"):
+        out = tmp_path / f"{seed}.pt"
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run([sys.executable, "-c", _SCRIPTED, str(out)], env=environment, check=True)
+        with zipfile.ZipFile(out) as archive:
+            assert archive.testzip() is None
+            (name,) = [name for name in archive.namelist() if name.endswith("conv.py")]
+            sources.append(archive.read(name))
+        assert (
+            PackageImporter(out, verify="all").load_pickle("m", "m.pkl")(torch.ones(1, 2, 3, 3)).numel() == 18
+        )
+    assert sources[0].count(b"Final[") > 2
+    assert sources[1:] == sources[:1] * 2
 
 
 def test_torchscript_can_be_exported_again(project):

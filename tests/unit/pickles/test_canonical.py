@@ -404,6 +404,8 @@ def test_the_order_of_a_dict_is_data_and_that_of_a_set_is_not() -> None:
     assert dump(set(ordered)) == dump(set(backwards))
     assert pickle.loads(dump(Team(ordered))) == set(ordered)
     assert dump(Team(ordered)) == dump(Team(backwards))
+    assert dump(iter(set(ordered))) == dump(iter(set(backwards)))
+    assert sorted(pickle.loads(dump(iter(set(ordered))))) == sorted(ordered)
 
 
 def test_a_set_is_ordered_by_type_then_value() -> None:
@@ -411,6 +413,25 @@ def test_a_set_is_ordered_by_type_then_value() -> None:
     opcodes = [argument for _, argument, _ in pickletools.genops(data) if argument is not None]
     atoms = [argument for argument in opcodes if argument in ("a", "b", 9, 10, b"x", 2.5, -2.5, "y", "z")]
     assert atoms == [b"x", -2.5, 2.5, 9, 10, "a", "b", "y", "z"]
+
+
+class Counting:
+    """Changes whenever it is asked for its state."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __getstate__(self) -> Any:
+        self.asked += 1
+        return {"asked": self.asked}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_each_object_is_asked_once_also_where_a_set_needs_an_order(protocol: int) -> None:
+    counting = [Counting(), Counting(), Counting()]
+    loaded = round_trip([*counting, {*counting}, Team(counting)], protocol)
+    assert [each.asked for each in counting] == [1, 1, 1]
+    assert [each.asked for each in loaded[:3]] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -511,6 +532,36 @@ def test_buffers_are_in_band() -> None:
     assert round_trip(data, 5) == [b"fixed", bytearray(b"open")]
 
 
+PADDED = [
+    "g",
+    "G",
+    {"names": ["a", "b"], "formats": ["i1", "i4"], "aligned": True},
+    {"names": ["a", "b"], "formats": ["i1", ([("c", "g")], (2,))], "offsets": [3, 16], "itemsize": 80},
+]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", PADDED, ids=str)
+def test_bytes_between_the_values_of_arrays_do_not_count(kind: Any, protocol: int) -> None:
+    numpy = pytest.importorskip("numpy")
+    dtype = numpy.dtype(kind, align=isinstance(kind, dict))
+    dumped: dict[Any, set[bytes]] = {}
+    for filling in (0, 0xAB):
+        memory = numpy.full(6 * dtype.itemsize, filling, "u1")
+        for order in "CF":
+            array = numpy.ndarray((2, 3), dtype, memory, order=order)
+            for part in [array[name] for name in dtype.names or ()] or [array]:
+                part[...] = 3
+            before = bytes(memory)
+            masked = numpy.ma.array(array, mask=False)
+            for form, value in enumerate([array, array[0, 0], array[:, 1:], masked]):
+                data = dump(value, protocol)
+                assert numpy.array_equal(pickle.loads(data), value)
+                dumped.setdefault((order, form), set()).add(data)
+            assert bytes(memory) == before
+    assert [len(found) for found in dumped.values()] == [1] * 8
+
+
 def test_numpy_arrays_and_scalars() -> None:
     numpy = pytest.importorskip("numpy")
     base = numpy.arange(12.0).reshape(3, 4)
@@ -608,6 +659,20 @@ class Misshapen:
         return (Misshapen,)
 
 
+class Answers(type):
+    """Its classes answer whatever they are asked, and raise what no attribute does."""
+
+    def __getattr__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+def local_class_that_answers() -> Any:
+    class Local(metaclass=Answers):
+        pass
+
+    return Local
+
+
 def with_hook() -> Any:
     return Thing(layer=[0, 1, Thing(hook=lambda: 1)])
 
@@ -619,6 +684,8 @@ def with_hook() -> Any:
         (lambda: {"key": Thing(attr=threading.Lock())}, 'model["key"].attr', "a lock"),
         (lambda: {("a", 1): [threading.RLock()]}, "model[<tuple>][0]", "a lock"),
         (lambda: [local_class()], "model[0]", "defined inside the function local_class"),
+        (lambda: [local_class_that_answers()], "model[0]", "defined inside the function local_class_that"),
+        (lambda: [types.FunctionType], "model[0]", "module builtins has no function"),
         (
             lambda: Thing(made=local_class()()),
             "model.made.__class__",

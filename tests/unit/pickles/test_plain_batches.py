@@ -55,7 +55,7 @@ def written_one_by_one(obj: Any, protocol: int) -> bytes:
 def pieces(obj: Any) -> int:
     """How many pieces the pickle of `obj` is made of."""
     out = Output(3)
-    GraphWriter(Settings(protocol=3, name="obj"), out, None).dump(obj)
+    GraphWriter(Settings(protocol=3, name="obj"), out, None, {}).dump(obj)
     return len(out.pieces)
 
 

@@ -163,3 +163,17 @@ def test_sparse_tensors_are_tried_and_not_left_for_the_next_load_to_check() -> N
         assert [each is theirs for each in noted] == [True]
     finally:
         noted.clear()
+
+
+def test_a_tensor_that_lost_its_storage_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    lost, kept, empty = torch.ones(2, 3), torch.ones(6), torch.ones(4)
+    lost.untyped_storage().resize_(8)
+    empty.untyped_storage().resize_(0)
+    kept.resize_(2)
+    for broken in (lost, empty, torch.nn.Parameter(empty)):
+        with pytest.raises(UnpicklableError, match="reaches beyond its storage") as caught:
+            pickled({"kept": kept, "broken": [broken]})
+        assert caught.value.path.startswith('model["broken"][0]')
+    whole = [kept, torch.ones(0, 3), torch.ones(3).expand(2, 3), torch.ones(6)[1::2], torch.tensor(1.0)]
+    assert pickled([*whole, torch.quantize_per_tensor(kept, 0.1, 0, torch.qint8)]).data
