@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.test_results import PackageTestResult
+    from hermpkg_build.loading.declared_files import DeclaredFiles
 
     T = TypeVar("T")
 
@@ -37,10 +38,12 @@ def call_engine(
     observer: BuildObserver,
     *,
     on_tree: Callable[[SourceTree], None] | None = None,
+    declared: DeclaredFiles | None = None,
 ) -> T:
     """Call a use case of the engine, with the servers that the arguments and the workspace name.
 
-    `on_tree` is given the view of the sources by which it will read.
+    `on_tree` is given the view of the sources by which it will read; BUILD files that are `declared` are not
+    read.
     """
     from hermpkg_build.engine.opening import open_build
 
@@ -48,7 +51,13 @@ def call_engine(
     workspace = current_workspace()
     remote = remote_of(workspace, chosen, observer)
     with open_build(
-        workspace, request, arguments.cache_dir, observer, remote=remote, on_tree=on_tree
+        workspace,
+        request,
+        arguments.cache_dir,
+        observer,
+        remote=remote,
+        on_tree=on_tree,
+        declared=declared,
     ) as opened:
         return use_case(opened)
 

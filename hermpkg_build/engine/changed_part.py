@@ -30,6 +30,7 @@ from hermpkg_build.engine.text_uses import TextTable, load_table, texts_path
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.loading.declared_files import DeclaredFiles
 
 _LARGEST = 1 << 30
 """Bytes of what is kept of many targets that rest on many files."""
@@ -51,6 +52,16 @@ class ChangedPart:
         """Return the results of the targets that are as they were."""
         concerned = frozenset(self.labels)
         return [target for target in self.examined.snapshot.result.targets if target.label not in concerned]
+
+    def declared(self) -> DeclaredFiles | None:
+        """Return the BUILD files, none of which has changed; None where it is not known what they declare."""
+        from hermpkg_build.loading.declared_files import DeclaredFiles
+
+        path, hash_ = self.examined.path, self.examined.snapshot.declared
+        try:
+            return DeclaredFiles.from_bytes(_read_beside(path, "declared", hash_))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def part_of_request(self, jobs: int) -> BuildRequest:
         """Return the request for the targets that the edit concerns."""
@@ -112,6 +123,8 @@ def merged(part: ChangedPart, built: BuildResult) -> BuildResult:
 
 def keep_whole(build: Build, result: BuildResult) -> None:
     """Leave a snapshot of a whole request. Raises OSError."""
+    from hermpkg_build.loading.declared_files import declared_bytes
+
     context = build.context
     observed, directories = _observed(build)
     outputs = {context.absolute(target.path): target.sha256 for target in result.targets if target.path}
@@ -127,6 +140,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
         ),
         Rests.of(_resting(build, result, files), build.journal.warnings_by_target()),
         _texts(build, result.targets),
+        declared_bytes(build.build_files()),
     )
 
 
@@ -162,6 +176,7 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
             outputs=before.outputs.with_changes(_present(outputs), ()),
             result=whole,
             warnings=build.journal.warnings,
+            declared=before.declared,
         ),
         rests,
         _texts(build, whole.targets, part.examined),
@@ -260,24 +275,39 @@ def _texts(build: Build, targets: Sequence[TargetResult], before: Examined | Non
     )
 
 
-def _keep(path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None) -> None:
+def _keep(
+    path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None, declared: bytes = b""
+) -> None:
+    """Keep a snapshot, and what belongs beside it; no `declared` files are those that are there already."""
     data = rests.to_bytes()
-    replace_file(_beside(path), data)
+    replace_file(_beside(path, "resting"), data)
     kept = texts.to_bytes() if texts is not None else b""
     if kept:
         replace_file(texts_path(path), kept)
-    hashes = [hashlib.sha256(each).hexdigest() if each else "" for each in (data, kept)]
-    save(path, replace(snapshot, resting=hashes[0], texts=hashes[1]))
+    if declared:
+        replace_file(_beside(path, "declared"), declared)
+    hashes = [hashlib.sha256(each).hexdigest() if each else "" for each in (data, kept, declared)]
+    save(
+        path,
+        replace(snapshot, resting=hashes[0], texts=hashes[1], declared=hashes[2] or snapshot.declared),
+    )
 
 
 def load_rests(path: str, snapshot: Snapshot) -> Rests | None:
     """Return what is kept beside a snapshot, where it is that which was kept with it."""
     try:
-        data = read_limited(_beside(path), _LARGEST)
-        return Rests.from_bytes(data) if hashlib.sha256(data).hexdigest() == snapshot.resting else None
+        return Rests.from_bytes(_read_beside(path, "resting", snapshot.resting))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _beside(path: str) -> str:
-    return f"{path.removesuffix('.snapshot')}.resting"
+def _read_beside(path: str, what: str, sha256: str) -> bytes:
+    """Read what lies beside a snapshot. Raises OSError, and ValueError where it was not kept with it."""
+    data = read_limited(_beside(path, what), _LARGEST)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError("not what was kept with the snapshot")
+    return data
+
+
+def _beside(path: str, what: str) -> str:
+    return f"{path.removesuffix('.snapshot')}.{what}"

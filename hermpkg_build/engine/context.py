@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import DeclaredModule, DeclaredModules, Model, PythonModules, Target
+from hermpkg_build.core.target import BuildFile, DeclaredModule, DeclaredModules, Model, PythonModules, Target
 from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.engine.code_states import UNREADABLE
 from hermpkg_build.engine.module_sharing import ModuleSharing
@@ -196,10 +196,10 @@ class Build:
     """One build: what was asked for, what the targets are made of, and what does the work.
 
     Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
-    locked inside. `labels` are those of the request, in its order; `environment_inputs` returns the inputs
-    of every action that runs code; `note_once` tells people a text about a subject, once in a workspace;
-    `started` is a time of `time.perf_counter`; `warm` are the processes that fork factories, None where each
-    has one started for it alone.
+    locked inside. `labels` are those of the request, in its order; `build_files` lists the BUILD files that
+    were loaded; `environment_inputs` returns the inputs of every action that runs code; `note_once` tells
+    people a text about a subject, once in a workspace; `started` is a time of `time.perf_counter`; `warm` are
+    the processes that fork factories, None where each has one started for it alone.
     """
 
     request: BuildRequest
@@ -207,6 +207,7 @@ class Build:
     labels: tuple[Label, ...]
     context: TargetContext
     packages: Packages
+    build_files: Callable[[], Sequence[BuildFile]]
     content: ContentStore
     actions: ActionRunner
     notes: NoteBook

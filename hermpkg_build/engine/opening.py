@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.remote.facts import SharedFacts
     from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.loading.declared_files import DeclaredFiles
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.remote.opening import Remote
     from hermpkg_build.source.known_facts import FactsStore
@@ -57,12 +58,14 @@ def open_build(
     remote: Remote | None = None,
     given: Mapping[str, bytes] | None = None,
     on_tree: Callable[[SourceTree], None] | None = None,
+    declared: DeclaredFiles | None = None,
 ) -> Iterator[Build]:
     """Open a build of the targets that `request` names, loaded and checked with all that they depend on.
 
     What `remote` names is shared with other machines, and closed at the end. `given` are BUILD files, by
-    absolute path, that are seen with other bytes than they have. Raises what `load_requested`
-    raises, and LocalEnvironmentError where nothing can be cached.
+    absolute path, that are seen with other bytes than they have; those that are `declared` are not looked
+    at, as neither they nor a folder have changed. Raises what `load_requested` raises, and
+    LocalEnvironmentError where nothing can be cached.
 
     Everything that a build reads goes through one SourceTree, so that what it saw can be kept in a snapshot
     for `snapshot.find_unchanged`; `on_tree` is given it before anything is read.
@@ -87,7 +90,7 @@ def open_build(
             on_tree(tree)
         package = package_at(workspace, request.directory)
         observe_workspace(tree, workspace, package)
-        loader = Loader(workspace, tree, store.actions)
+        loader = Loader(workspace, tree, store.actions, declared=declared)
         with journal.phase("load", "BUILD files"):
             requested = load_requested(loader, request.patterns, package=package)
         environment = current_environment(environment_search_path(), workspace.root)
@@ -110,6 +113,7 @@ def open_build(
             labels=requested.labels,
             context=context,
             packages=loader.packages,
+            build_files=loader.build_files,
             content=store.content,
             actions=ActionRunner(rebuilder, journal, notes),
             notes=notes,

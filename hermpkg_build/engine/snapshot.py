@@ -56,6 +56,8 @@ class Snapshot:
     """The hash of what is kept beside it of what targets rest on, "" for nothing."""
     texts: str = ""
     """The hash of what is kept beside it of texts of modules, "" for nothing."""
+    declared: str = ""
+    """The hash of what is kept beside it of BUILD files, "" for nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,7 @@ def save(path: str, snapshot: Snapshot) -> None:
         "warnings": snapshot.warnings,
         "resting": snapshot.resting,
         "texts": snapshot.texts,
+        "declared": snapshot.declared,
     }
     stored = StoredSnapshot(values, snapshot.outputs, snapshot.files, snapshot.directories)
     replace_file(path, stored.to_bytes())
@@ -206,6 +209,7 @@ def read_snapshot(stored: StoredSnapshot) -> Snapshot | None:
             warnings=tuple(values["warnings"]),
             resting=str(values["resting"]),
             texts=str(values["texts"]),
+            declared=str(values["declared"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = dict[str, Any]
 
-FORMAT = 4
+FORMAT = 5
 _MOST_CHANGED = 100
 """After so many edits all is looked at again."""
 

@@ -79,8 +79,15 @@ class _Walk:
             yield target.owner
         if not isinstance(target, RuleTarget):
             return
-        errors_before = len(self._errors)
         own = target.label.package
+        if self._loader.was_checked(own):
+            for named in target.dependencies:
+                found = self._loader.build_file(named.package).targets.get(named.name)
+                if found is not None:
+                    self._targets[named] = found
+                    yield named
+            return
+        errors_before = len(self._errors)
         files = self._loader.plain_files(own)
         for attribute, labels in target.labels_by_attribute():
             # There are thousands of files in srcs, and nothing more to ask.

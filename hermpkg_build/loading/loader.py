@@ -28,6 +28,7 @@ from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.loading.declared_files import DeclaredFiles
     from hermpkg_build.loading.evaluation import Evaluation
     from hermpkg_build.store.action_cache import ActionCache
 
@@ -39,7 +40,8 @@ _FEW = 20
 class Loader:
     """Reads the BUILD files of one workspace, each once, and only those that are asked for, in any thread.
 
-    `cache` keeps evaluated files between processes. `on_message` is told once what `print` was given in a
+    `cache` keeps evaluated files between processes, and what is `declared` is not looked at again.
+    `on_message` is told once what `print` was given in a
     BUILD file; by default it goes to standard error.
     """
 
@@ -50,9 +52,12 @@ class Loader:
         cache: ActionCache | None = None,
         *,
         on_message: Callable[[Location, str], None] | None = None,
+        declared: DeclaredFiles | None = None,
     ) -> None:
         self.workspace = workspace
-        self.packages: Packages = Packages(workspace, tree)
+        self._declared = declared
+        known = declared.paths() if declared is not None else None
+        self.packages: Packages = Packages(workspace, tree, known=known)
         self._tree = tree
         self._cache = (
             EvaluationCache(cache, workspace.root, tree, self.packages) if cache is not None else None
@@ -80,6 +85,14 @@ class Loader:
         if isinstance(known, HermpkgError):
             raise known
         return known
+
+    def was_checked(self, package: str) -> bool:
+        """Whether nothing is wrong with what is asked for of a package, as a build before has found."""
+        return self._declared is not None and package in self._declared
+
+    def build_files(self) -> list[BuildFile]:
+        """List all BUILD files so far in which nothing is wrong."""
+        return [file for file in tuple(self._files.values()) if isinstance(file, BuildFile)]
 
     def target(self, label: Label) -> Target:
         """Return the target with this label. Raises LabelError, or what `build_file` raises."""
@@ -187,7 +200,11 @@ class Loader:
         if path is None:
             return self.packages.no_such_package(Label(package, package.rpartition("/")[2] or "all"))
         try:
-            file = self._cache.get(package, path) if self._cache is not None else None
+            file = None
+            if self._declared is not None and self.was_checked(package):
+                file = self._declared.file(package)
+            elif self._cache is not None:
+                file = self._cache.get(package, path)
             if file is None:
                 evaluated = self._evaluating().evaluate(package, path)
                 if self._cache is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.folders import BUILD_NAMES, OUTPUT_FOLDER
@@ -26,14 +26,17 @@ class Packages:
     """The packages of a workspace: folders with a BUILD file, but for those that are ignored.
 
     Ignored, with all below them, are the output folder, Bazel's output links and the folders that
-    the workspace's `.bazelignore` names. `package` is a path relative to the root, "" for the root.
+    the workspace's `.bazelignore` names. `package` is a path relative to the root, "" for the root. The
+    BUILD files of some may be `known`.
     """
 
-    def __init__(self, workspace: Workspace, tree: SourceTree) -> None:
+    def __init__(
+        self, workspace: Workspace, tree: SourceTree, *, known: Mapping[str, str | None] | None = None
+    ) -> None:
         self._root = workspace.root
         self._tree = tree
         self._ignored = self._read_ignored()
-        self._build_files: dict[str, str | None] = {}
+        self._build_files: dict[str, str | None] = dict(known or {})
         self._globbed: set[tuple[str, GlobCall]] = set()
 
     def directory(self, package: str) -> str:

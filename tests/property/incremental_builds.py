@@ -100,7 +100,10 @@ def build(
                 raise AssertionError(f"what was looked at first could renew {renewed} too")
             else:
                 workspace = find_workspace(str(root))
-                with open_build(workspace, asked, str(cache), told, make_rebuilder=make_rebuilder) as opened:
+                declared = part.declared() if part is not None else None
+                with open_build(
+                    workspace, asked, str(cache), told, make_rebuilder=make_rebuilder, declared=declared
+                ) as opened:
                     looked_at = [str(label) for label in opened.labels]
                     result = build_part(opened, part) if part is not None else build_targets(opened)
                     told_of = {each.label for each in told.targets}

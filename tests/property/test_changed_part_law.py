@@ -17,12 +17,14 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.engine.build import BuildFailedError, build_part
 from hermpkg_build.engine.changed_part import changed_part
 from hermpkg_build.engine.opening import open_build
 from hermpkg_build.engine.resting import Resting
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.engine.snapshot import examine
+from hermpkg_build.loading.evaluation_cache import EvaluationCache
 from hermpkg_build.loading.workspace import find_workspace
 from tests.property.incremental_builds import (
     TICK_S,
@@ -180,6 +182,31 @@ def model_difference(edits: Sequence[tuple[str, str]]) -> Difference | None:
 )
 def test_what_a_model_reads_concerns_it_after_builds_without_it(edits: list[tuple[str, str]]) -> None:
     assert model_difference(edits) is None
+
+
+@pytest.mark.parametrize("kept", ["whole", "damaged"])
+def test_build_files_are_read_again_only_where_it_is_not_known_what_they_declare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    root, cache = tmp_path / "workspace", tmp_path / "cache"
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    build(root, cache)
+    EDITS[0](CHAIN).write(root)
+    time.sleep(TICK_S)
+    (declared,) = (root / STATE_FOLDER).rglob("*.declared")
+    if kept == "damaged":
+        declared.write_bytes(declared.read_bytes()[:-1])
+    read = list[str]()
+    get = EvaluationCache.get
+
+    def noting(self: EvaluationCache, package: str, path: str) -> object:
+        read.append(path)
+        return get(self, package, path)
+
+    monkeypatch.setattr(EvaluationCache, "get", noting)
+    assert build(root, cache)[1].looked_at == ["//one:code", "//three:out"]
+    assert bool(read) is (kept == "damaged")
 
 
 COMMENT: Edit = lambda before: replace(before, comments={**before.comments, "one.b": 7})  # noqa: E731

@@ -161,13 +161,15 @@ def _bring_up_to_date(
         from hermpkg_build.engine.build import build_part, build_targets, build_with_inputs
         from hermpkg_build.engine.changed_part import changed_part
 
+        declared = None
         part = changed_part(request, examined) if examined is not None else None
         if part is not None:
             asked, use_case = part.part_of_request(arguments.jobs), partial(build_part, part=part)
+            declared = part.declared()
         else:
             asked = replace(request, jobs=arguments.jobs)
             use_case = partial(build_with_inputs if arguments.inputs else build_targets)
-        result = call_engine(use_case, asked, arguments, observer)
+        result = call_engine(use_case, asked, arguments, observer, declared=declared)
         # The engine tells of artifacts as they are finished.
         told = () if any(target.path for target in result.targets) else result.targets
     for target in told:
