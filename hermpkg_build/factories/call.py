@@ -13,6 +13,11 @@ from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Places
 
+NEEDS = (
+    "give what it needs in JSON, --arg NAME=VALUE for commands, args for a `model`;"
+    " for what JSON cannot say, name a function that makes it and calls this one"
+)
+
 
 def find_factory(
     factory: str,
@@ -73,7 +78,7 @@ def check_arguments(factory: str, function: Any, arguments: Mapping[str, Json], 
             f"{factory} does not take these args: {error}",
             location=_definition(function, places),
             facts=[("signature", f"{factory.partition(':')[2]}{signature}")],
-            next_step=question(unknown, names) if unknown else "",
+            next_step=question(unknown, names) if unknown else NEEDS,
         ) from error
 
 

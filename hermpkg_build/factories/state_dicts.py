@@ -161,21 +161,38 @@ def _memory(tensor: Any) -> object:
 
 def fits(checkpoint: Any, expected: State) -> list[Fit]:
     """The first parts of a checkpoint that have what is expected, from the top; none for an empty model."""
-    return [*islice(_fits(checkpoint, expected, "", 0), _MOST)] if expected else []
+    if not expected:
+        return []
+    found = _parts(checkpoint, expected, "", 0)
+    return [*islice((fit for fit, state in found if _has_all(state, expected)), _MOST)]
 
 
-def _fits(part: Any, expected: State, key: str, depth: int) -> Iterator[Fit]:
+def nearest(checkpoint: Any, expected: State) -> tuple[Fit, State] | None:
+    """The part of a checkpoint with most of the names that are expected, and its tensors; None for none."""
+
+    def shared(part: tuple[Fit, State]) -> int:
+        return len(expected.keys() & part[1].keys())
+
+    best = max(_parts(checkpoint, expected, "", 0), key=shared, default=None)
+    return best if best is not None and shared(best) else None
+
+
+def _has_all(state: State, expected: State) -> bool:
+    return all(shape_of(state.get(name)) == shape_of(expected[name]) for name in expected)
+
+
+def _parts(part: Any, expected: State, key: str, depth: int) -> Iterator[tuple[Fit, State]]:
+    """Each part that has names of the model, and what it has for it."""
     if not is_state_dict(part) or depth > _DEEPEST:
         return
     for prefix in _prefixes(part, expected):
         found = tensors_under(part, prefix, expected)
         is_whole = len(found) == sum(is_tensor(value) for value in part.values())
         fill_tied(expected, found)
-        if all(shape_of(found.get(name)) == shape_of(expected[name]) for name in expected):
-            usual = is_whole and _is_usual_key(key) and not _without(prefix, _PREFIXES)
-            yield Fit(key=key, prefix=prefix, is_usual=usual)
+        usual = is_whole and _is_usual_key(key) and not _without(prefix, _PREFIXES)
+        yield Fit(key=key, prefix=prefix, is_usual=usual), found
     for name in part:
-        yield from _fits(part[name], expected, f"{key}.{name}" if key else name, depth + 1)
+        yield from _parts(part[name], expected, f"{key}.{name}" if key else name, depth + 1)
 
 
 def _prefixes(part: State, expected: State) -> Sequence[str]:

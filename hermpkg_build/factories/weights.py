@@ -15,6 +15,7 @@ from hermpkg_build.factories.state_dicts import (
     fill_tied,
     fits,
     is_state_dict,
+    nearest,
     part_at,
     shape_of,
     tensors_under,
@@ -57,7 +58,11 @@ def load_weights(
         fill_tied(expected, state)
         model.load_state_dict(state, strict=True)
     except (RuntimeError, KeyError, TypeError) as error:
-        raise _misfit(expected, checkpoint, state, error, shown, voice) from error
+        next_step = _advice(checkpoint, expected, voice)
+        near = None if next_step or taken.named else nearest(checkpoint, expected)
+        of = near[0] if near is not None and near[0].named else taken
+        state = near[1] if near is not None else state
+        raise _misfit(expected, state, error, shown, voice(of), next_step) from error
     return taken
 
 
@@ -92,7 +97,7 @@ def _state_dict(checkpoint: Any, taken: Fit, expected: State, shown: str, voice:
 
 
 def _misfit(
-    expected: State, checkpoint: Any, state: State, error: Exception, shown: str, voice: Voice
+    expected: State, state: State, error: Exception, shown: str, part: str, next_step: str
 ) -> ActionError:
     """Why a state dict does not go into a model, key by key."""
     missing = sorted(expected.keys() - state.keys())
@@ -107,11 +112,13 @@ def _misfit(
         for name, lines in (("missing", missing), ("unexpected", unexpected), ("shapes", shapes))
         if lines
     ]
+    if part:
+        facts.append(("part", part))
     return ActionError(
         "the weights do not fit the model",
         location=Location(shown),
         facts=facts or [("reason", str(error))],
-        next_step=_advice(checkpoint, expected, voice) or _prefix_of_model(missing, unexpected),
+        next_step=next_step or _prefix_of_model(missing, unexpected),
     )
 
 
@@ -130,4 +137,7 @@ def _prefix_of_model(missing: list[str], unexpected: list[str]) -> str:
         prefix = missing[0].removesuffix(unexpected[0])
         if [prefix + key for key in unexpected] == missing:
             return f'every key of the model starts with "{prefix}": save the module without its wrapper'
-    return "save the weights of the model that the factory makes with the same arguments"
+    return (
+        "make the model with the arguments that it had when these were saved:"
+        " --arg NAME=VALUE for commands, args for a `model`"
+    )

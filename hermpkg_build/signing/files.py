@@ -7,6 +7,7 @@ import glob
 import os
 
 from hermpkg_build.disk.files import read_limited
+from hermpkg_build.printable import pasteable
 from hermpkg_build.signing.bundles import MOST_BYTES
 from hermpkg_build.signing.failures import SignatureError
 
@@ -41,7 +42,7 @@ def read_signature(path: str) -> bytes:
             "there is no signature",
             fault="missing",
             facts=[("looked for", path)],
-            next_step="get it from whoever signed, or name it with --signature FILE",
+            next_step=_how_to_have(path),
         ) from None
     except OSError as error:
         raise SignatureError(
@@ -49,3 +50,13 @@ def read_signature(path: str) -> bytes:
             fault="malformed" if error.errno == errno.EFBIG else "missing",
             facts=[("reason", error.strerror or str(error))],
         ).in_file(path) from None
+
+
+def _how_to_have(path: str) -> str:
+    """The next step where there is no signature at `path`."""
+    artifact, command = path.removesuffix(SUFFIX), "sign"
+    if path.endswith(ATTESTATION_SUFFIX):
+        artifact, command = path.removesuffix(ATTESTATION_SUFFIX), "attest"
+    named = ", or name it with --signature FILE" if command == "sign" else ""
+    signed = pasteable("hermpkg", command, artifact, "--private-key", "key.pem")
+    return f"get it from whoever signed, and put it there{named}; who has the key makes it:\n    {signed}"

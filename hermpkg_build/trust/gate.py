@@ -183,13 +183,11 @@ class Gate:
     def _error(self, refusals: Sequence[Refusal]) -> TrustError:
         origins = dict.fromkeys(refusal.policy for refusal in refusals if refusal.policy)
         facts = [("file", self._shown), *(("policy", origin) for origin in origins)]
-        command = pasteable("hermpkg", "trust", self._path or "FILE")
-        step = f"hermpkg scan tells more of it; {command} prints what would accept it"
         return TrustError(
             "the artifact is not accepted by the policy",
             refusals=refusals,
             facts=facts,
-            next_step=step if os.path.exists(self._shown) else "",
+            next_step=_next_step(self._path, refusals) if os.path.exists(self._shown) else "",
         )
 
     def _signed(self, rule: TrustRule) -> str:
@@ -247,6 +245,18 @@ class Gate:
             facts=[("file", self._shown)],
             next_step="open the file of the artifact by its path",
         )
+
+
+def _next_step(path: str, refusals: Sequence[Refusal]) -> str:
+    """What to do about refusals: a signature is had from a signer, all else is a matter of the policy."""
+    steps = []
+    if any(refusal.kind is RefusalKind.SIGNER for refusal in refusals):
+        sign = pasteable("hermpkg", "sign", path or "FILE", "--private-key", "key.pem")
+        steps.append(f"a signature by one of the policy's signers must lie beside it, as this makes: {sign}")
+    if any(refusal.kind is not RefusalKind.SIGNER for refusal in refusals):
+        trust = pasteable("hermpkg", "trust", path or "FILE")
+        steps.append(f"hermpkg scan tells more of it; {trust} prints what would accept it")
+    return "\n".join(steps)
 
 
 def _artifact_name(path: str) -> str:

@@ -1,6 +1,8 @@
 """``pack``: one line of Python, one command, and what they say where a model cannot be packed."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -187,7 +189,10 @@ def test_the_command_packs_from_a_script(folder):
         (["app:maek", "-o", "m.pt"], 1, "did you mean 'make'?"),
         (["nothing:make", "-o", "m.pt"], 1, "there is no module nothing"),
         (["nothing.py:make", "-o", "m.pt"], 1, "there is no file nothing.py"),
-        (["app", "-o", "m.pt"], 2, 'not "app"'),
+        (["app:", "-o", "m.pt"], 2, 'not "app:"'),
+        (["app", "-o", "m.pt"], 2, "hermpkg pack app:FUNCTION -o m.pt"),
+        (["app.py", "-o", "m.pt"], 2, 'hermpkg_build.pack(model, "model.pt")'),
+        (["app:make"], 2, "hermpkg pack app:make -o model.pt"),
         (["app:make", "-o", "m.pt", "--example", "make"], 2, "did you mean 'app:make'?"),
         (["./app.py:make", "-o", "m.pt", "--example", "make"], 2, "did you mean './app.py:make'?"),
         (["app:make", "-o", "m.pt", "--strip-prefix", "a"], 2, "give the file: --weights FILE"),
@@ -218,6 +223,27 @@ def test_mistakes_are_told(folder, words, code, message):
 def next_lines(stderr):
     """The block to paste at the end of an error."""
     return textwrap.dedent(stderr.partition("  -> ")[2].partition("\n")[2])
+
+
+@pytest.mark.parametrize("given", ["nets.py", "nets", "lib/deep.py", "."])
+def test_what_a_file_proposes_is_pasted_and_packs(folder, given):
+    text = "class Module: ...\n\nclass Net(Module):\n    def __init__(self, n): ...\n"
+    made = "def make_net() -> Net:\n    return 1\n"
+    for name in ("nets.py", "lib/deep.py"):
+        write(folder / name, text + made)
+    told = hermpkg(folder, "pack", given, "-o", "m.pt", code=2).stderr
+    assert "make_net: returns Net, by its annotation" in told
+    assert re.search("Net: +is a Module .*, given n", told)
+    hermpkg(folder, *shlex.split(next_lines(told).splitlines()[0])[1:])
+    assert PackageImporter(folder / "m.pt").load_pickle("model", "model.pkl") == 1
+
+
+@pytest.mark.parametrize("command", ["pack", "init"])
+def test_a_file_that_is_no_python_is_told_what_it_can_be_used_for(folder, command):
+    write(folder / "net.pt", "")
+    out = ["-o", "m.pt"] if command == "pack" else []
+    told = hermpkg(folder, command, "net.pt", *out, code=2).stderr
+    assert " ".join(["hermpkg", command, "MODULE:FUNCTION", "--weights net.pt", *out]) in told
 
 
 @pytest.mark.parametrize("factory", ["scripts/train.py:make", "acme.net:Net"])

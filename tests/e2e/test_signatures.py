@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -72,6 +74,16 @@ def test_what_is_not_as_signed_exits_with_3(app: Workspace) -> None:
         )
         assert outcome.code == 3, outcome.stderr
         assert outcome.json["checks"][0]["faults"] == [fault]
+
+
+def test_a_missing_signature_is_told_with_the_command_that_makes_it(app: Workspace) -> None:
+    signature = signed(app)
+    signature.unlink()
+    outcome = app.run("verify", str(signature.with_suffix("")), "--public-key", "key.pub")
+    command = re.search("hermpkg sign .*", outcome.stderr + outcome.stdout)
+    assert command is not None
+    assert app.run(*shlex.split(command.group().replace("key.pem", "key"))[1:]).code == 0
+    assert app.run("verify", str(signature.with_suffix("")), "--public-key", "key.pub").code == 0
 
 
 def test_who_else_signed_does_not_count(app: Workspace, authority: Authority, key: Key) -> None:

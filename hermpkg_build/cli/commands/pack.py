@@ -20,6 +20,7 @@ from hermpkg_build.cli.factory_options import (
 from hermpkg_build.core.file_kinds import ARTIFACT
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import CommandLineError, ExitCode
+from hermpkg_build.printable import pasteable
 
 
 def _seconds(text: str) -> float:
@@ -123,7 +124,8 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     """
     if not arguments.out:
         raise CommandLineError(
-            "hermpkg pack needs -o FILE", next_step="hermpkg pack MODULE:FACTORY -o model.pt"
+            "hermpkg pack needs -o FILE",
+            next_step=pasteable("hermpkg", "pack", *arguments.words, "-o", "model.pt"),
         )
     if arguments.keep_example and not arguments.example:
         raise CommandLineError(
@@ -139,6 +141,10 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
 
         # What is wrong with words is told before the factory is called, which may take long.
         FileDestination(arguments.out)
+        if ":" not in arguments.factory:
+            from hermpkg_build.generate.project.proposals import nothing_named
+
+            raise nothing_named("pack", arguments.factory, ["-o", arguments.out])
         if arguments.example:
             factory_parts(arguments.example, arguments.factory)
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.factory import factory_parts
-from hermpkg_build.generate.project.candidates import candidates, example_of, parameters_of
+from hermpkg_build.generate.project.candidates import example_of, parameters_of
 from hermpkg_build.generate.project.files import (
     CHECK,
     ArtifactText,
@@ -33,6 +33,7 @@ from hermpkg_build.generate.project.files import (
     with_settings,
 )
 from hermpkg_build.generate.project.joined import joined_texts, refuse_taken_name
+from hermpkg_build.generate.project.proposals import proposal
 from hermpkg_build.generate.project.source_roots import (
     factory_file,
     file_of_module,
@@ -46,7 +47,6 @@ from hermpkg_build.loading.workspace import Workspace, find_workspace
 
 _PYPROJECT = "pyproject.toml"
 _SHOWN = 8
-_MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,8 @@ class _Init:
         name = self._name()
         if not self._request.factory:
             self._refuse_second(name, "")
-            raise self._proposal()
+        if ":" not in self._request.factory:
+            raise proposal("init", self._sources, self._layout.source_roots, self._request.factory)
         place, function = factory_parts(self._request.factory)
         path, module, self._layout = factory_file(place, self._layout, self._sources)
         if not self._is_workspace:
@@ -227,26 +228,6 @@ class _Init:
         there = _read(os.path.join(self._root, CHECK))
         is_free = there is None or (there == text and not self._is_workspace)
         return CHECK if is_free or self._request.force else f"check_{name}.py"
-
-    def _proposal(self) -> CommandLineError:
-        found = candidates(self._sources, self._layout.source_roots)
-        shown = [
-            (each.factory, f"{each.reason} ({each.file}:{each.line}){_needs(each.needed)}")
-            for each in found[:_MOST_CANDIDATES]
-        ]
-        if not found:
-            return CommandLineError(
-                "hermpkg init needs the function that makes the model, and finds none that seems to",
-                facts=[("project", self._root)],
-                next_step="write one that takes no arguments and returns the model, and name it:\n"
-                "    hermpkg init MODULE:FUNCTION",
-            )
-        arguments = "".join(f" --arg {name}=..." for name in found[0].needed)
-        return CommandLineError(
-            "hermpkg init needs the function that makes the model",
-            facts=shown,
-            next_step=f"name it:\n    hermpkg init {found[0].factory}{arguments}",
-        )
 
     def _check_arguments(self, path: str, function: str) -> None:
         needed = parameters_of(self._sources.tree(path), function)
@@ -368,10 +349,6 @@ class _Init:
                 f"the factory looked for {listed(trial.missed, _SHOWN)} in the folder in which it runs, which"
                 " has only declared files: list what it needs in the resources of a target"
             )
-
-
-def _needs(names: Sequence[str]) -> str:
-    return f", given {', '.join(names)}" if names else ""
 
 
 def _may_be_resource(path: str) -> bool:

@@ -16,6 +16,7 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError, Location
+from hermpkg_build.factories.call import NEEDS
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest, ObservedImport
 from hermpkg_build.pickles.pickled import GlobalReference
@@ -449,7 +450,13 @@ def resnet(width, depth=2): return [width, depth]
             Location("models/net.py", 7),
             "did you mean 'width'?",
         ),
-        ("models.net:resnet", {}, "missing a required argument: 'width'", Location("models/net.py", 7), ""),
+        (
+            "models.net:resnet",
+            {},
+            "missing a required argument: 'width'",
+            Location("models/net.py", 7),
+            NEEDS,
+        ),
         ("models.net:Net", {"with": 1}, "does not take these args", Location("models/net.py", 5), None),
         ("models.net", {}, 'a factory reads "module:function"', None, ""),
     ],

@@ -52,8 +52,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "summary", "fact", "next_step"),
     [
         ("wrapped.pt", "the weights do not fit the model", "missing", 'weights_prefix = "student."'),
-        ("misfit.pt", "the weights do not fit the model", "unexpected", "same arguments"),
-        ("misfit.pt", "the weights do not fit the model", "shapes", "same arguments"),
+        ("misfit.pt", "the weights do not fit the model", "unexpected", "--arg NAME=VALUE"),
+        ("misfit.pt", "the weights do not fit the model", "shapes", "--arg NAME=VALUE"),
         ("list.pt", "the weights file holds a list, not a state dict", "", "torch.save"),
         ("object.pt", "the weights file holds an object, not a state dict", "", "model.state_dict()"),
         ("code.pt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
@@ -72,6 +72,25 @@ def test_weights_that_cannot_be_used(files: Path, name: str, summary: str, fact:
     assert caught.value.location == Location(f"models/{name}")
     assert next_step in caught.value.next_step
     assert not fact or fact in dict(caught.value.facts)
+
+
+@pytest.mark.parametrize("parts", [(), ("state_dict",), ("epochs", "last", "net.")])
+def test_what_differs_is_told_of_the_part_that_is_meant(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    """A model made with other arguments has the names of a checkpoint and not its shapes."""
+    state: Any = dict(torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 3)).state_dict())
+    for part in reversed(parts):
+        state = {f"{part}{key}": value for key, value in state.items()} if "." in part else {part: state}
+    torch.save({**state, "epoch": 3} if parts else state, tmp_path / "last.ckpt")
+    with pytest.raises(ActionError, match="weights do not fit") as caught:
+        load_weights(model(), str(tmp_path / "last.ckpt"), shown="last.ckpt", voice=as_options)
+    facts = dict(caught.value.facts)
+    assert facts["shapes"].splitlines() == [
+        "1.bias: (3,) in the file, (2,) in the model",
+        "1.weight: (3, 2) in the file, (2, 2) in the model",
+    ]
+    assert "missing" not in facts
+    assert ("part" in facts) == bool(parts)
+    assert not parts or f"--weights-key {'.'.join(p for p in parts if not p.endswith('.'))}" in facts["part"]
 
 
 def test_an_old_file_without_a_zip_is_read(files: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_one_of_those_who_are_accepted_has_signed(signed: tuple[Path, Path, byte
     signature.rename(moved)
     assert reasons(path, public, signature=str(moved)) == []
     assert "there is no signature" in reasons(path, public)[0]
+
+
+@pytest.mark.parametrize(("allow_all", "commands"), [(True, ["sign"]), (False, ["sign", "scan", "trust"])])
+def test_the_next_step_is_to_sign_what_is_not_signed(
+    signed: tuple[Path, Path, bytes], *, allow_all: bool, commands: list[str]
+) -> None:
+    path, signature, public = signed
+    signature.unlink()
+    rule = TrustRule(signers=(AcceptedKey(public_key=public),), allow_all=allow_all)
+    with pytest.raises(TrustError) as caught:
+        PackageImporter(path, trust=TrustPolicy(rules=[rule]))
+    assert re.findall(r"hermpkg (\w+)", caught.value.next_step) == commands
+    assert f"hermpkg sign {path} --private-key key.pem" in caught.value.next_step
 
 
 def test_of_several_signatures_one_is_enough(signed: tuple[Path, Path, bytes]) -> None:
