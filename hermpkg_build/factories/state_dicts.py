@@ -167,10 +167,10 @@ def fits(checkpoint: Any, expected: State) -> list[Fit]:
     return [*islice((fit for fit, state in found if _has_all(state, expected)), _MOST)]
 
 
-def nearest(checkpoint: Any, expected: State) -> tuple[Fit, State] | None:
+def nearest(checkpoint: Any, expected: State) -> tuple[Fit, dict[str, Any]] | None:
     """The part of a checkpoint with most of the names that are expected, and its tensors; None for none."""
 
-    def shared(part: tuple[Fit, State]) -> int:
+    def shared(part: tuple[Fit, dict[str, Any]]) -> int:
         return len(expected.keys() & part[1].keys())
 
     best = max(_parts(checkpoint, expected, "", 0), key=shared, default=None)
@@ -181,7 +181,7 @@ def _has_all(state: State, expected: State) -> bool:
     return all(shape_of(state.get(name)) == shape_of(expected[name]) for name in expected)
 
 
-def _parts(part: Any, expected: State, key: str, depth: int) -> Iterator[tuple[Fit, State]]:
+def _parts(part: Any, expected: State, key: str, depth: int) -> Iterator[tuple[Fit, dict[str, Any]]]:
     """Each part that has names of the model, and what it has for it."""
     if not is_state_dict(part) or depth > _DEEPEST:
         return
