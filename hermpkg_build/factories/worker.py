@@ -70,6 +70,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     Where libraries were imported `ahead`, the process ends with `EXIT_COLD` if that could show, or if the
     factory fails.
     """
+    _tell_crashes_by_python_s_stack()
     process, work = os.getpid(), os.getcwd()
     request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
     _lay_out(request.resources, request.workspace_root)
@@ -128,6 +129,14 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
                 result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
         _flush()
         _leave(result, folder)
+
+
+def _tell_crashes_by_python_s_stack() -> None:
+    """Let nothing follow Python's stack in what a crash prints: of the output, the end is told."""
+    if sys.version_info >= (3, 14):
+        import faulthandler
+
+        faulthandler.enable(c_stack=False)
 
 
 def _leave(result: Mapping[str, Json], folder: Path) -> None:
