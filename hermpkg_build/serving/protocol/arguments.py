@@ -9,15 +9,20 @@ from hermpkg_build.serving.protocol.errors import bad_request
 from hermpkg_build.serving.protocol.inference import Input
 from hermpkg_build.serving.requests import Parameter
 
+_OF_THE_PROTOCOL = frozenset(["priority", "sequence_end", "sequence_id", "sequence_start"])
+"""Parameters that clients of servers which have queues and sequences may send."""
+
 
 def arguments(
     parameters: Sequence[Parameter], inputs: Sequence[Input], more: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Make arguments of inputs: by name where all are names of parameters, else in their order.
 
-    `more` are arguments by name. Raises RequestError.
+    `more` are arguments by name, but for words of the protocol that the model has no parameters for. Raises
+    RequestError.
     """
     names = {each.name for each in parameters if each.by_name}
+    more = {name: value for name, value in more.items() if name in names or name not in _OF_THE_PROTOCOL}
     unknown = [name for name in more if name not in names]
     if unknown:
         raise bad_request(

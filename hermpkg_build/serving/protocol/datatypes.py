@@ -105,6 +105,7 @@ class Output:
     def __init__(self, name: str, value: Any) -> None:
         self.name = name
         self._texts: list[bytes] = []
+        value = _without_arrays(value)
         self._tensor = _as_tensor(value)
         self.shape: list[int]
         if self._tensor is None:
@@ -137,6 +138,22 @@ class Output:
         return ctypes.string_at(tensor.data_ptr(), size) if size else b""
 
 
+def _without_arrays(value: Any) -> Any:
+    """Return an array as a tensor, whatever order its bytes and elements have; one of objects as lists."""
+    import torch
+
+    if isinstance(value, torch.Tensor) or not hasattr(value, "__array__"):
+        return value
+    import numpy
+
+    array = numpy.asarray(value)
+    if array.dtype.kind in "OSU":
+        return array.tolist()
+    native = array.dtype.newbyteorder("=")
+    # One that cannot be written to is copied, too: torch warns of it.
+    return torch.as_tensor(array.astype(native, order="C", copy=not array.flags.writeable))
+
+
 def _as_tensor(value: Any) -> Any:
     """Return a value as a tensor of a type that the protocol has, None for texts."""
     import torch
@@ -147,8 +164,6 @@ def _as_tensor(value: Any) -> Any:
         if str(tensor.dtype).rpartition(".")[2] not in _NAMES:
             raise TypeError(f"the protocol has no tensors of {tensor.dtype}")
         return tensor
-    if hasattr(value, "__array__"):
-        return _as_tensor(torch.as_tensor(value))
     flat, types = _flat(value)
     if not flat or not all(issubclass(each, (bool, int, float)) for each in types):
         return None
@@ -161,17 +176,18 @@ def _as_tensor(value: Any) -> Any:
 
 
 def _texts_of(name: str, value: Any) -> tuple[list[bytes], list[int]]:
-    shape = [1]
-    if isinstance(value, (list, tuple)):
-        shape = []
-        part: Any = value
-        while isinstance(part, (list, tuple)):
-            shape.append(len(part))
-            part = part[0] if part else None
-    flat, types = _flat(value)
-    if not all(issubclass(each, (str, bytes)) for each in types) or len(flat) != _count(shape):
+    """Return texts in their order, and their shape. Raises TypeError where they, or their lists, are none."""
+    shape: list[int] = []
+    texts = [value]
+    while texts and all(isinstance(each, (list, tuple)) for each in texts):
+        if any(len(each) != len(texts[0]) for each in texts):
+            raise TypeError(f"{name} has lists of different lengths")
+        shape.append(len(texts[0]))
+        texts = [text for each in texts for text in each]
+    if not all(isinstance(each, (str, bytes)) for each in texts):
         raise TypeError(f"{name} is a {type(value).__name__}, and no tensor, numbers or texts")
-    return [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in flat], shape
+    encoded = [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in texts]
+    return encoded, shape or [1]
 
 
 def _dtype(name: str, datatype: str) -> Any:

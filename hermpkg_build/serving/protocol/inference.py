@@ -14,10 +14,8 @@ from hermpkg_build.serving.protocol.errors import RequestError, bad_request
 Buffer = bytes | bytearray | memoryview | PickleBuffer
 
 _MOST_DIMENSIONS = 64
-_OF_THE_PROTOCOL = frozenset(
-    ["binary_data_output", "priority", "sequence_end", "sequence_id", "sequence_start", "timeout"]
-)
-"""Parameters of requests that clients send, and that are no arguments of a model."""
+_FOR_THE_SERVER = frozenset(["binary_data_output", "timeout"])
+"""Parameters of requests that are no arguments of a model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,7 @@ class Input:
 class InferenceRequest:
     """What a client asks for. `outputs` are the names of those it wants, and whether as bytes; empty for all.
 
-    `parameters` are those that are no words of the protocol.
+    `parameters` are those that are not for the server.
     """
 
     id: str
@@ -58,15 +56,17 @@ def json_length_of(body: Buffer, header_length: str | None) -> int:
     whole = len(memoryview(body))
     if header_length is None:
         return whole
-    if not header_length.isascii() or not header_length.isdigit() or int(header_length) > whole:
+    digits = header_length.lstrip("0") or header_length[-1:]
+    # More digits than the number has may be more than Python reads.
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 20 or int(digits) > whole:
         raise bad_request(f"the header Inference-Header-Content-Length is wrong: {header_length[:20]!r}")
-    return int(header_length)
+    return int(digits)
 
 
 def timeout_in(parameters: Mapping[str, Any]) -> float | None:
     """Return the seconds that the parameters of a request give it, None for any. Raises RequestError."""
     timeout = parameters.get("timeout")
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0):
+    if timeout is not None and (type(timeout) is not int or not 0 <= timeout < 1 << 63):
         raise bad_request("the parameter timeout is a number of microseconds")
     return timeout / 1e6 if timeout else None
 
@@ -97,17 +97,17 @@ def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
         inputs=inputs,
         outputs=dict(outputs),
         binary=binary,
-        parameters={name: each for name, each in parameters.items() if name not in _OF_THE_PROTOCOL},
+        parameters={name: each for name, each in parameters.items() if name not in _FOR_THE_SERVER},
     )
 
 
 def write_response(request: InferenceRequest, result: Any, model: str, version: str) -> InferenceResponse:
     """Write the result of a model. Raises RequestError where it cannot be had as it is asked for."""
-    named = _named(result)
-    unknown = [name for name in request.outputs if name not in named]
-    if unknown:
-        raise bad_request(f"there is no output {unknown[0]!r}; there are {', '.join(named)}")
     try:
+        named = _named(result)
+        unknown = [name for name in request.outputs if name not in named]
+        if unknown:
+            raise bad_request(f"there is no output {unknown[0]!r}; there are {', '.join(named)}")
         outputs = [Output(name, named[name]) for name in request.outputs or named]
     except TypeError as error:
         raise RequestError(500, f"the result of the model cannot be sent: {error}") from None
@@ -192,9 +192,12 @@ def outputs_of(result: Any) -> list[Output]:
 
 
 def _named(result: Any) -> dict[str, Any]:
-    """Return the outputs of a result by name."""
+    """Return the outputs of a result by name. Raises TypeError where two have the same."""
     if isinstance(result, Mapping):
-        return {str(name): value for name, value in result.items() if value is not None}
+        named = {str(name): value for name, value in result.items()}
+        if len(named) != len(result):
+            raise TypeError("two outputs have the same name")
+        return {name: value for name, value in named.items() if value is not None}
     if is_dataclass(result) and not isinstance(result, type):
         return {
             each.name: getattr(result, each.name)
@@ -209,7 +212,7 @@ def _named(result: Any) -> dict[str, Any]:
 
 
 def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape")
+    return hasattr(value, "shape") and not isinstance(value, (str, bytes))
 
 
 def _dict(value: Any, what: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pickle
 import struct
 from contextlib import suppress
 
+import numpy
 import pytest
 import torch
 from hypothesis import given
@@ -17,7 +18,7 @@ from hermpkg_build.serving.protocol.arguments import arguments
 from hermpkg_build.serving.protocol.calls import timeout_of
 from hermpkg_build.serving.protocol.datatypes import Output, tensor_of_bytes, tensor_of_data
 from hermpkg_build.serving.protocol.errors import RequestError
-from hermpkg_build.serving.protocol.inference import Input, read_request, write_response
+from hermpkg_build.serving.protocol.inference import Input, outputs_of, read_request, write_response
 from hermpkg_build.serving.requests import Parameter
 
 TYPES = ["BOOL", "UINT8", "UINT16", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64"]
@@ -114,12 +115,66 @@ def test_results_become_outputs(result, names):
 
 @pytest.mark.parametrize(
     "result",
-    [object(), [{}], torch.ones(2, dtype=torch.complex64), [[1], [1, 2]], ["a", 1], 2**63, [-(2**70)]],
+    [
+        *(object(), [{}], torch.ones(2, dtype=torch.complex64), [[1], [1, 2]], ["a", 1], 2**63, [-(2**70)]),
+        *(["a", ["b"]], [["a"], "b"], [["a", "b"], ["c"]], [["a"], [["b"]]], numpy.array(["a", 1], object)),
+        *({1: torch.ones(1), "1": torch.zeros(1)}, numpy.ones(1, "datetime64[s]"), numpy.ones(1, "V3")),
+    ],
+    ids=repr,
 )
 def test_results_that_the_protocol_has_not(result):
     with pytest.raises(RequestError) as caught:
         write_response(read_request(b'{"inputs": []}', None), result, "m", "1")
     assert caught.value.status == 500
+
+
+STRUCTURES = st.recursive(st.sampled_from(["a", "bc", b"d"]), lambda part: st.lists(part, max_size=3))
+
+
+@given(STRUCTURES)
+def test_texts_keep_their_places_or_are_refused(value):
+    try:
+        output = Output("x", value)
+    except TypeError:
+        with pytest.raises(ValueError, match="inhomogeneous"):
+            numpy.array(value)
+        return
+    read = tensor_of_bytes("x", "BYTES", output.shape, memoryview(output.data()))
+    assert read == _as_texts(value if isinstance(value, list) else [value])
+
+
+def _as_texts(value):
+    return [_as_texts(each) if isinstance(each, list) else as_text(each) for each in value]
+
+
+def as_text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.mark.parametrize("dtype", ["<i4", ">i4", ">f2", ">f8", "<u8", "?"])
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)])
+def test_arrays_of_any_order_are_tensors(dtype, shape):
+    array = numpy.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    array.flags.writeable = False
+    for one in (array, array[::-1] if shape else array, array.T):
+        output = Output("x", one)
+        assert output.shape == list(one.shape)
+        assert json.loads(output.as_json()) == one.flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [numpy.array(["a", "é"]), numpy.array([b"a", b"b"]), numpy.array([["a"], [b"b"]], object), numpy.str_("a")],
+)
+def test_arrays_of_texts_are_texts(texts):
+    output = Output("x", texts)
+    assert (output.datatype, output.shape) == ("BYTES", list(texts.shape) or [1])
+    assert json.loads(output.as_json()) == list(map(as_text, numpy.ravel(texts).tolist()))
+    assert list(outputs_by_name([numpy.str_("a"), numpy.str_("b")])) == ["output__0"]
+
+
+def outputs_by_name(result):
+    return {each.name: each for each in outputs_of(result)}
 
 
 def test_bytes_that_are_no_texts_are_given_as_bytes_alone():
@@ -175,6 +230,17 @@ def test_requests_that_cannot_be_meant_are_refused_at_once(text):
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [('{"inputs": [], "parameters": {"timeout": 1%s}}' % ("0" * 400), None), ("{}", "1" * 5000), ("{}", "²")],
+)
+def test_numbers_without_end_are_refused(text, length):
+    with pytest.raises(RequestError) as caught:
+        read_request(text.encode(), length)
+    assert caught.value.status == 400
+    assert timeout_of(text.encode(), length) is None
+
+
 def test_lists_are_those_of_the_shape_or_one():
     for data in ([[1, 2, 3], [4, 5, 6]], [1, 2, 3, 4, 5, 6]):
         (x,) = read_request(one_input(data, [2, 3]).encode(), None).inputs
@@ -207,6 +273,13 @@ def test_inputs_become_arguments_by_name_or_in_order():
     ):
         with pytest.raises(RequestError):
             arguments(two, given_inputs(*inputs), more)
+
+
+def test_words_of_the_protocol_are_arguments_where_the_model_has_such():
+    text = '{"inputs": [], "parameters": {"priority": 3, "sequence_id": "a", "sequence_end": true}}'
+    more = read_request(text.encode(), None).parameters
+    assert arguments([parameter("x", needed=False)], [], more) == ((), {})
+    assert arguments([parameter("priority")], [], more) == ((), {"priority": 3})
 
 
 @given(
