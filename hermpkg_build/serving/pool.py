@@ -108,6 +108,7 @@ class Pool(Closing):
         self._around = surroundings(tuple(preload), {"OPENBLAS_NUM_THREADS": str(self._threads)})
         self._settings = Opening(
             file=_name_of(file),
+            version=1,
             check=check,
             verify=verify,
             files=files,
@@ -259,7 +260,7 @@ class Pool(Closing):
 
         with self._swapping:
             name = self._settings.file if file is None else _name_of(file)
-            settings = replace(self._settings, file=name)
+            settings = replace(self._settings, file=name, version=self.version + 1)
             self._begin(settings, importer)
             self._settings = settings
 
@@ -277,6 +278,11 @@ class Pool(Closing):
     def file(self) -> str:
         """The path of the version that is served."""
         return self._settings.file
+
+    @property
+    def version(self) -> int:
+        """Which version is served, counted from 1."""
+        return self._settings.version
 
     def close(self, *, drain: bool = True) -> None:
         """End all workers, and wait for that: once all calls have answers, or now, if not `drain`.

@@ -16,9 +16,13 @@ Target: TypeAlias = "tuple[str, str] | str"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How an artifact is opened, and how its workers run it; what PackageImporter has is meant as there."""
+    """How an artifact is opened, and how its workers run it; what PackageImporter has is meant as there.
+
+    `version` counts from 1 what a pool has served.
+    """
 
     file: str
+    version: int
     check: CheckMode
     verify: VerifyMode
     files: FilesMode

@@ -32,7 +32,10 @@ def answer(x, y):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How many requests were sent, had no or a wrong answer, and how many workers were killed."""
+    """How many requests were sent, had no or a wrong answer, and how many workers were killed.
+
+    An answer is wrong, too, if it says that another version has given it.
+    """
 
     requests: int
     lost: int
@@ -81,6 +84,7 @@ def load(server: Server, count: int, *, clients: int = 6, pause: float = 0.4, re
     """Send `count` requests from several threads, killing workers, and reloading now and then."""
     wrong: list[int] = []
     lost: list[int] = []
+    versions: dict[str, str] = {}
     numbers = iter(range(count))
     lock = threading.Lock()
     stopped = threading.Event()
@@ -97,13 +101,13 @@ def load(server: Server, count: int, *, clients: int = 6, pause: float = 0.4, re
                 connection.close()
                 return
             try:
-                answer = ask(connection, number)
+                answer, version, word = ask(connection, number)
             except Exception as error:
                 lost.append(number)
                 print(f"{number}: {error!r}", file=sys.stderr)
                 connection.close()
             else:
-                if answer != expected(number):
+                if answer != expected(number) or versions.setdefault(version, word) != word:
                     wrong.append(number)
 
     killer = _Killer(server.process.pid, pause, stopped)
@@ -121,12 +125,15 @@ def values(number: int) -> list[float]:
     return [float(number % 1000), 1.0, -2.0, number / 4]
 
 
-def ask(connection: http.client.HTTPConnection, number: int) -> tuple[list[float], list[float]]:
+def ask(
+    connection: http.client.HTTPConnection, number: int
+) -> tuple[tuple[list[float], list[float]], str, str]:
+    """Return the numbers of an answer, its version, and the word that the version has in its source."""
     inputs = [
         {"name": "x", "datatype": "FP64", "shape": [2, 2], "data": values(number)},
         {"name": "y", "datatype": "INT64", "shape": [2], "data": [number, 1]},
     ]
-    outputs = [{"name": "double"}, {"name": "sum"}]
+    outputs = [{"name": "double"}, {"name": "sum"}, {"name": "words"}]
     body = json.dumps({"id": str(number), "inputs": inputs, "outputs": outputs})
     while True:
         connection.request("POST", "/v2/models/app/infer", body)
@@ -139,8 +146,8 @@ def ask(connection: http.client.HTTPConnection, number: int) -> tuple[list[float
             raise RuntimeError(f"{response.status}: {text[:300]!r}")
         value = json.loads(text)
         assert value["id"] == str(number)
-        double, total = value["outputs"]
-        return double["data"], total["data"]
+        double, total, words = value["outputs"]
+        return (double["data"], total["data"]), value["model_version"], words["data"][0]
 
 
 def expected(number: int) -> tuple[list[float], list[float]]:

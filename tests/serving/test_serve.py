@@ -164,8 +164,11 @@ def test_the_client_of_the_protocol(server):
         (numpy.int64, "INT64"),
         (numpy.uint8, "UINT8"),
         (numpy.bool_, "BOOL"),
+        (numpy.float64, "FP64"),
     ):
         x = numpy.arange(6).reshape(2, 3).astype(dtype)
+        if name.startswith("FP"):
+            x[0] = numpy.nan, numpy.inf, -numpy.inf
         for binary in (True, False):
             given = tritonclient.InferInput("x", x.shape, name)
             given.set_data_from_numpy(x, binary_data=binary)
@@ -179,7 +182,7 @@ def test_the_client_of_the_protocol(server):
                     request_compression_algorithm=compression,
                     response_compression_algorithm=compression,
                 )
-                assert numpy.array_equal(result.as_numpy("y"), x * 1)
+                assert numpy.array_equal(result.as_numpy("y"), x * 1, equal_nan=name.startswith("FP"))
                 assert result.get_response()["id"] == "7"
     result = client.infer("app", [given], parameters={"times": 3})
     assert result.as_numpy("first").shape == (2,)
@@ -224,6 +227,11 @@ def test_requests_that_are_wrong(server, inputs, more, told):
         ("/v2/models/none/infer", b"{}", {}, 404),
         ("/v2/models/app/versions/9/infer", b"{}", {}, 404),
         ("/v2/none", None, {}, 404),
+        ("/infer", b"{}", {}, 404),
+        ("/ready", None, {}, 404),
+        ("/v2/models/app/metrics", None, {}, 404),
+        ("/v2/models/app/v2/health/live", None, {}, 404),
+        ("/v2/models/app/versions", None, {}, 404),
         ("/v2/models/app/infer", None, {}, 405),
         ("/v2/health/live", b"{}", {}, 405),
         ("/v2/models/app/infer", b"nothing", {}, 400),

@@ -15,7 +15,7 @@ from hermpkg_build.serving.http.errors import busy, error_of
 from hermpkg_build.serving.http.interruption import Interruption
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
-from hermpkg_build.serving.protocol.errors import RequestError
+from hermpkg_build.serving.protocol.errors import RequestError, no_version
 from hermpkg_build.version import __version__
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -42,6 +42,18 @@ class App:
         self._metrics = metrics
         self._running = 0
         self._room = Room(model.limits.requests * model.limits.body)
+        self._of_server: dict[str, Callable[[], Answer]] = {
+            "metrics": lambda: Answer(200, metrics.page(), {"content-type": metrics.content_type}),
+            "v2": lambda: _json(
+                {"name": "hermpkg", "version": __version__, "extensions": ["binary_tensor_data"]}
+            ),
+            "v2/health/live": lambda: _json({"live": True}),
+            "v2/health/ready": self._ready,
+        }
+        self._of_model: dict[str, Callable[[], Answer]] = {
+            "": lambda: _json(model.metadata()),
+            "ready": self._ready,
+        }
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI has it."""
@@ -66,45 +78,36 @@ class App:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         parts = [unquote(part) for part in raw.partition(b"?")[0].decode("latin-1").strip("/").split("/")]
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        found = self._of_model(parts[2:]) if parts[:2] == ["v2", "models"] else "/".join(parts)
-        if found == "infer":
-            if method != "POST":
-                raise RequestError(405, "inference is asked for with POST")
-            return await self._infer(headers, receive)
-        answers: dict[str, Callable[[], Answer]] = {
-            "metrics": lambda: Answer(
-                200, self._metrics.page(), {"content-type": self._metrics.content_type}
-            ),
-            "v2": lambda: _json(
-                {"name": "hermpkg", "version": __version__, "extensions": ["binary_tensor_data"]}
-            ),
-            "v2/health/live": lambda: _json({"live": True}),
-            "v2/health/ready": self._ready,
-            "ready": self._ready,
-            "metadata": lambda: _json(self._model.metadata()),
-        }
+        found, answers = "/".join(parts), self._of_server
+        if parts[:2] == ["v2", "models"]:
+            version, found = self._asked_of_model(parts[2:])
+            answers = self._of_model
+            if found == "infer":
+                if method != "POST":
+                    raise RequestError(405, "inference is asked for with POST")
+                return await self._infer(headers, receive, version)
         if found not in answers:
             raise RequestError(404, "there is nothing here")
         if method != "GET":
             raise RequestError(405, "this is asked for with GET")
         return answers[found]()
 
-    def _of_model(self, parts: list[str]) -> str:
-        """Return what of the model a path asks for."""
+    def _asked_of_model(self, parts: list[str]) -> tuple[str, str]:
+        """Return the version that a path asks for, "" for any, and what of it."""
         name, *rest = parts or [""]
         if name != self._model.name:
             raise RequestError(404, f"there is no model {name!r}; there is {self._model.name!r}")
-        if rest[:1] == ["versions"]:
-            version = rest[1] if len(rest) > 1 else ""
-            if version != str(self._model.version):
-                raise RequestError(404, f"there is no version {version!r}; there is {self._model.version}")
-            rest = rest[2:]
-        return "/".join(rest) if rest else "metadata"
+        if rest[:1] != ["versions"]:
+            return "", "/".join(rest)
+        version = rest[1] if len(rest) > 1 else ""
+        if version != str(self._model.version):
+            raise no_version(version, self._model.version)
+        return version, "/".join(rest[2:])
 
     def _ready(self) -> Answer:
         return _json({"ready": self._model.ready}, 200 if self._model.ready else 503)
 
-    async def _infer(self, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+    async def _infer(self, headers: Mapping[bytes, bytes], receive: Receive, version: str) -> Answer:
         start = time.monotonic()
         status = 500
         try:
@@ -116,7 +119,7 @@ class App:
                 self._check_load()
                 self._running += 1
                 try:
-                    answer = await self._inferred(body, headers, receive)
+                    answer = await self._inferred(body, headers, receive, version)
                 finally:
                     self._running -= 1
             status = answer.status
@@ -131,9 +134,11 @@ class App:
         if self._running >= self._model.limits.requests:
             raise busy()
 
-    async def _inferred(self, body: bytes, headers: Mapping[bytes, bytes], receive: Receive) -> Answer:
+    async def _inferred(
+        self, body: bytes, headers: Mapping[bytes, bytes], receive: Receive, version: str
+    ) -> Answer:
         length = headers.get(_JSON_LENGTH)
-        calling = self._model.infer(body, None if length is None else length.decode("latin-1"))
+        calling = self._model.infer(body, None if length is None else length.decode("latin-1"), version)
         try:
             answered = await _unless_gone(calling, receive)
         except RequestError:

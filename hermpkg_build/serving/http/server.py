@@ -14,14 +14,14 @@ import uvicorn
 
 from hermpkg_build.printable import one_line
 from hermpkg_build.serving.http.app import App
-from hermpkg_build.serving.http.connections import with_time_for_heads
+from hermpkg_build.serving.http.connections import bounded
 from hermpkg_build.serving.http.metrics import Metrics
 from hermpkg_build.serving.http.model import Model
 
 _log = logging.getLogger("hermpkg_build.serving")
 
-_HEAD_S = 20.0
-"""The time for the head of a request: bodies have that of a request."""
+_IDLE_S = 20.0
+"""The time for the head of a request, and to take some of a response: bodies have that of a request."""
 _LOOK_S = 1.0
 """How often the file is looked at."""
 _QUIET_LOOKS = 2
@@ -47,7 +47,7 @@ def serve(
         server_header=False,
     )
     config.load()
-    config.http_protocol_class = with_time_for_heads(config.http_protocol_class, _HEAD_S)
+    config.http_protocol_class = bounded(config.http_protocol_class, _IDLE_S)
     asyncio.run(_serve(_Server(config), model, metrics, sock, watch, started))
 
 

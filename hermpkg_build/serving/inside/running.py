@@ -36,12 +36,16 @@ class _Asked(NamedTuple):
 
 
 class Runner:
-    """Calls what an artifact holds; each pickle is loaded once. With `grad`, autograd records calls."""
+    """Calls what an artifact holds; each pickle is loaded once. With `grad`, autograd records calls.
 
-    def __init__(self, importer: PackageImporter, *, grad: bool) -> None:
+    `version` is what answers to requests say of it.
+    """
+
+    def __init__(self, importer: PackageImporter, *, grad: bool, version: int = 1) -> None:
         self._importer = importer
         self._prefix = importer.id()
         self._grad = grad
+        self._version = version
         self._objects: dict[Target, Any] = {}
         self._parameters: dict[Callee, list[Parameter]] = {}
         self._joiners: defaultdict[Callee, Joiner] = defaultdict(Joiner)
@@ -115,7 +119,7 @@ class Runner:
 
         if callee not in self._parameters:
             self._parameters[callee] = _parameters(self._called(callee))
-        return _Asked(*read_call(given[0][0], self._parameters[callee]))
+        return _Asked(*read_call(given[0][0], self._parameters[callee], self._version))
 
     def _called(self, callee: Callee) -> Any:
         called = self.load(callee.target)

@@ -35,7 +35,7 @@ def work(
         signal.signal(number, signal.SIG_DFL)
     _settle(opening)
     process = os.getpid()
-    runner = Runner(importer, grad=opening.grad)
+    runner = Runner(importer, grad=opening.grad, version=opening.version)
     descriptors: Descriptors | None = None
     with suppress(EndOfChannel):
         while True:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from hermpkg_build.core.example_call import Arguments
 from hermpkg_build.serving.protocol.arguments import arguments
 from hermpkg_build.serving.protocol.description import Description, described
+from hermpkg_build.serving.protocol.errors import no_version
 from hermpkg_build.serving.protocol.inference import (
     InferenceRequest,
     json_length_of,
@@ -27,9 +28,10 @@ from hermpkg_build.serving.requests import Parameter
 
 
 class Asked(NamedTuple):
-    """A request: its body, the header that says how much of it is JSON, and what its answer is to name.
+    """A request: its body, the header that says how much of it is JSON, and the name of the model.
 
-    With `describe`, the answer says what the model takes and gives, too.
+    `version` is the one that is asked for, "" for any. With `describe`, the answer says what the model takes
+    and gives, too.
     """
 
     body: PickleBuffer
@@ -40,20 +42,30 @@ class Asked(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An answer: its body, how much of that is JSON where there are bytes after it, and a description."""
+    """An answer: its body, how much of that is JSON where there are bytes after it, and a description.
+
+    `version` is the one that has answered, whichever was served when the request came.
+    """
 
     body: PickleBuffer | bytes | bytearray
     json_length: int | None
+    version: int
     description: Description | None
 
 
-def read_call(asked: Asked, parameters: Sequence[Parameter]) -> tuple[Arguments, Callable[[Any], Answered]]:
-    """Return the arguments that a request gives, and what makes its answer of the result.
+def read_call(
+    asked: Asked, parameters: Sequence[Parameter], version: int
+) -> tuple[Arguments, Callable[[Any], Answered]]:
+    """Return the arguments that a request gives, and what makes the answer of this version of the result.
 
     Both raise RequestError.
     """
+    if asked.version not in ("", str(version)):
+        raise no_version(asked.version, version)
     request = read_request(asked.body, asked.header_length)
-    return arguments(parameters, request.inputs, request.parameters), partial(_answer, asked, request)
+    return arguments(parameters, request.inputs, request.parameters), partial(
+        _answer, asked, request, version
+    )
 
 
 def timeout_of(body: bytes, header_length: str | None) -> float | None:
@@ -70,12 +82,12 @@ def timeout_of(body: bytes, header_length: str | None) -> float | None:
     return None
 
 
-def _answer(asked: Asked, request: InferenceRequest, result: Any) -> Answered:
-    response = write_response(request, result, asked.model, asked.version)
+def _answer(asked: Asked, request: InferenceRequest, version: int, result: Any) -> Answered:
+    response = write_response(request, result, asked.model, str(version))
     description = None
     if asked.describe:
         description = {
             "inputs": [described(each.name, each.datatype, each.dimensions) for each in request.inputs],
             "outputs": [described(each.name, each.datatype, len(each.shape)) for each in response.outputs],
         }
-    return Answered(PickleBuffer(response.body), response.json_length, description)
+    return Answered(PickleBuffer(response.body), response.json_length, version, description)

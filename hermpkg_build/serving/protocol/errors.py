@@ -19,3 +19,8 @@ class RequestError(Exception):
 def bad_request(message: str) -> RequestError:
     """The error for a request that is wrong in itself."""
     return RequestError(400, message)
+
+
+def no_version(asked: str, served: int) -> RequestError:
+    """The error for a version that is not, or not any more, served."""
+    return RequestError(404, f"there is no version {asked!r}; there is {served}")

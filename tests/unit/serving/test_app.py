@@ -38,7 +38,7 @@ class Asking:
         except asyncio.CancelledError:
             self.cancelled = True
             raise
-        return Answered(b"{}", None, None)
+        return Answered(b"{}", None, 1, None)
 
     async def _receive(self) -> dict[str, Any]:
         if not self._whole:

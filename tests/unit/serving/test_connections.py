@@ -1,9 +1,11 @@
-"""Slow clients take room for what they have sent, and a connection only for as long as a head may take."""
+"""Slow clients take room for what they have sent, and a connection only for as long as they go on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import importlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.serving.http.bodies import Room, read_body
-from hermpkg_build.serving.http.connections import with_time_for_heads
+from hermpkg_build.serving.http.connections import MOST_HEAD, bounded
 from hermpkg_build.serving.protocol.errors import RequestError
 
 
@@ -59,7 +61,7 @@ class Protocol:
 
 def test_a_connection_ends_unless_heads_are_whole_in_time() -> None:
     closed: list[bool] = []
-    connection = with_time_for_heads(Protocol, 20)()
+    connection = bounded(Protocol, 20)()
     loop: Loop = connection.loop
     connection.connection_made(SimpleNamespace(close=lambda: closed.append(True)))
     (first,) = loop.running
@@ -76,6 +78,100 @@ def test_a_connection_ends_unless_heads_are_whole_in_time() -> None:
     assert closed == [True]
     connection.connection_lost(None)
     assert loop.running == []
+
+
+PROTOCOLS = ["httptools_impl.HttpToolsProtocol", "h11_impl.H11Protocol"]
+LARGE = 32 << 20
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    size = int(scope["path"][1:])
+    headers = [(b"content-length", str(size).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": bytes(size)})
+
+
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def connected(protocol: str, seconds: float) -> AsyncIterator[Ends]:
+    uvicorn = pytest.importorskip("uvicorn")
+    module, _, name = protocol.partition(".")
+    if module.startswith("httptools"):
+        pytest.importorskip("httptools")
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.server.ServerState()
+    kind = bounded(getattr(importlib.import_module(f"uvicorn.protocols.http.{module}"), name), seconds)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: kind(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    try:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2], limit=1 << 14)
+        yield reader, writer
+        writer.close()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "begin", [b"GET /", b"GET /1 HTTP/1.1\r\na: ", b"GET /1 HTTP/1.1\r\n" + b"a: b\r\n" * 9]
+)
+def test_a_head_without_end_is_refused_however_it_begins(protocol: str, begin: bytes) -> None:
+    async def main() -> None:
+        async with connected(protocol, 600) as (reader, writer):
+            writer.write(begin)
+            sent = 0
+            try:
+                while not reader.at_eof() and sent < 64 * MOST_HEAD:
+                    writer.write(b"x" * MOST_HEAD)
+                    sent += MOST_HEAD
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+                assert sent < 64 * MOST_HEAD
+                assert (await reader.read(12)) in (b"HTTP/1.1 400", b"")
+            except ConnectionError:
+                pass
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_heads_that_are_long_and_whole_are_read(protocol: str) -> None:
+    async def main() -> None:
+        async with connected(protocol, 600) as (reader, writer):
+            for _ in range(3):
+                for part in (b"GET /3 HTTP/1.1\r\nhost: x\r\na: ", b"x" * (MOST_HEAD // 8), b"\r\n\r\n"):
+                    writer.write(part)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+                assert (await reader.readuntil(bytes(3))).startswith(b"HTTP/1.1 200")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("reads", [True, False])
+def test_a_response_ends_where_nobody_takes_it(protocol: str, reads: bool) -> None:
+    async def main() -> None:
+        async with connected(protocol, 0.5) as (reader, writer):
+            writer.write(b"GET /%d HTTP/1.1\r\nhost: x\r\n\r\n" % LARGE)
+            await writer.drain()
+            taken = 0
+            await asyncio.sleep(0.0 if reads else 2.0)
+            try:
+                while taken < LARGE and (part := await reader.read(1 << 20)):
+                    taken += len(part)
+                    # For longer than may pass without any of it being taken, as a whole.
+                    await asyncio.sleep(0.001)
+            except ConnectionError:
+                pass
+            assert (taken >= LARGE) == reads
+
+    asyncio.run(main())
 
 
 @given(st.lists(st.lists(st.integers(0, 5), max_size=5), max_size=5), st.integers(0, 30))

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.serving.protocol.arguments import arguments
-from hermpkg_build.serving.protocol.calls import timeout_of
+from hermpkg_build.serving.protocol.calls import Asked, read_call, timeout_of
 from hermpkg_build.serving.protocol.datatypes import Output, tensor_of_bytes, tensor_of_data
 from hermpkg_build.serving.protocol.errors import RequestError
 from hermpkg_build.serving.protocol.inference import Input, outputs_of, read_request, write_response
@@ -120,7 +120,6 @@ def test_results_become_outputs(result, names):
         *(["a", ["b"]], [["a"], "b"], [["a", "b"], ["c"]], [["a"], [["b"]]], numpy.array(["a", 1], object)),
         *({1: torch.ones(1), "1": torch.zeros(1)}, numpy.ones(1, "datetime64[s]"), numpy.ones(1, "V3")),
     ],
-    ids=repr,
 )
 def test_results_that_the_protocol_has_not(result):
     with pytest.raises(RequestError) as caught:
@@ -164,7 +163,12 @@ def test_arrays_of_any_order_are_tensors(dtype, shape):
 
 @pytest.mark.parametrize(
     "texts",
-    [numpy.array(["a", "é"]), numpy.array([b"a", b"b"]), numpy.array([["a"], [b"b"]], object), numpy.str_("a")],
+    [
+        numpy.array(["a", "é"]),
+        numpy.array([b"a", b"b"]),
+        numpy.array([["a"], [b"b"]], object),
+        numpy.str_("a"),
+    ],
 )
 def test_arrays_of_texts_are_texts(texts):
     output = Output("x", texts)
@@ -299,6 +303,17 @@ def test_what_time_a_request_gives_is_known_without_reading_the_rest(value, enco
 def test_a_body_that_says_nothing_of_time_is_for_its_reader_to_refuse(body):
     assert timeout_of(body, None) is None
     assert timeout_of(body, "x") is None
+
+
+def test_a_version_answers_what_is_for_it_or_for_any_and_says_so():
+    for version, served in (("", 3), ("3", 3)):
+        asked = Asked(pickle.PickleBuffer(b'{"inputs": []}'), None, "m", version, False)
+        _, answer = read_call(asked, [], served)
+        answered = answer(torch.ones(1))
+        assert (json.loads(bytes(answered.body))["model_version"], answered.version) == ("3", 3)
+    with pytest.raises(RequestError) as caught:
+        read_call(asked, [], 4)
+    assert caught.value.status == 404
 
 
 def test_what_is_wrong_with_a_request_arrives_from_another_process():
