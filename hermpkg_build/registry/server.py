@@ -13,7 +13,7 @@ import urllib3
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.registry.authorization import RegistryCredentials
 from hermpkg_build.registry.reference import Reference
-from hermpkg_build.remote.addresses import is_loopback
+from hermpkg_build.remote.addresses import is_loopback, without_secrets
 from hermpkg_build.remote.credentials import CredentialSource
 from hermpkg_build.remote.failures import (
     CHECK_CERTIFICATES,
@@ -22,7 +22,7 @@ from hermpkg_build.remote.failures import (
     RemoteError,
 )
 from hermpkg_build.remote.http.failures import PASSING, refusal
-from hermpkg_build.remote.http.server import Body, HttpServer, target_of
+from hermpkg_build.remote.http.server import Body, HttpServer, is_same_server, target_of
 from hermpkg_build.remote.settings import RemoteSettings
 
 MOST_BYTES_OF_ANSWER = 4 << 20
@@ -86,6 +86,18 @@ class RegistryServer(HttpServer):
             if error.next_step == CHECK_CERTIFICATES:
                 error.next_step = "name the file with the certificates to trust: --registry-ca FILE"
             raise
+
+
+class _TokenServer(RegistryServer):
+    """What gives tokens for a login that is in the body of the request, which no other server is to see."""
+
+    def _check_redirect(self, url: str) -> None:
+        if not is_same_server(url, self.name):
+            raise AttemptFailedError(
+                "protocol",
+                f"it redirects to another server, which is to see no login: {without_secrets(url)}",
+                next_step="check the configuration of the registry",
+            )
 
 
 def open_repository(reference: Reference, connection: Connection, scopes: Sequence[str]) -> RegistryServer:
@@ -162,7 +174,8 @@ def _ask_token_server(
     """Ask for a token where the registry says; not without TLS where the registry has it."""
     try:
         parts = urlsplit(target_of(f"{registry}/v2/", realm))
-        server = RegistryServer(
+        kind = RegistryServer if form is None else _TokenServer
+        server = kind(
             settings, f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", _Fixed(headers), host=host
         )
     except AttemptFailedError as error:

@@ -93,6 +93,9 @@ class HttpServer(RemoteServer):
         if response.status not in ABSENT or method == "PUT":
             raise of_answer(response, where, writes=method == "PUT", sent=sent)
 
+    def _check_redirect(self, url: str) -> None:
+        """Raise AttemptFailedError where a request is not to be made at `url`, where a redirect leads."""
+
     @contextmanager
     def _followed(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None
@@ -103,7 +106,7 @@ class HttpServer(RemoteServer):
         """
         common = {"User-Agent": f"hermpkg/{__version__}", "Accept-Encoding": "identity"}
         for _ in range(_REDIRECTS + 1):
-            sent = self.credentials.headers() if _origin(url) == _origin(self.name) else None
+            sent = self.credentials.headers() if is_same_server(url, self.name) else None
             response = self._connections.request(
                 method,
                 url,
@@ -123,6 +126,7 @@ class HttpServer(RemoteServer):
             if not target:
                 return
             url = target_of(url, target)
+            self._check_redirect(url)
         raise AttemptFailedError(
             "protocol",
             f"it redirects more than {_REDIRECTS} times ({method} {without_secrets(url)})",
@@ -148,6 +152,11 @@ def target_of(url: str, location: str) -> str:
             next_step="check the address of the server, and its redirects",
         )
     return target
+
+
+def is_same_server(url: str, other: str) -> bool:
+    """Whether two URLs lead to the same server in the same way."""
+    return _origin(url) == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str, int]:

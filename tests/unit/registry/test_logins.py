@@ -123,6 +123,37 @@ def test_no_other_server_is_told(
     assert all("Authorization" not in headers for _, _, headers in other_registry.asked)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_an_identity_token_goes_nowhere_else(
+    registry: Any,
+    other_registry: Any,
+    connection: Connection,
+    write_model: Callable[..., str],
+    nobody_logged_in: Path,
+    status: int,
+) -> None:
+    registry.user = "me:other"
+    write_config(nobody_logged_in, {"auths": {registry.host: {"identitytoken": "identity"}}})
+    seen = []
+
+    def send_away(handler: Any) -> bool:
+        if handler.path.startswith("/token"):
+            handler.body()
+            handler.answer(status, Location=f"http://{other_registry.host}{handler.path}")
+            return True
+        return False
+
+    def look(handler: Any) -> bool:
+        seen.append(handler.body())
+        return False
+
+    registry.faults.append(send_away)
+    other_registry.faults.append(look)
+    with pytest.raises(RemoteError, match="redirects to another server"):
+        push(write_model(), registry.reference(), connection)
+    assert seen == []
+
+
 def test_an_upload_elsewhere_is_not_told_either(
     registry: Any,
     other_registry: Any,
