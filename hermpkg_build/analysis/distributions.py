@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ _METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\
 _REQUIREMENT = re.compile(rb"^Requires-Dist:[ \t]*([A-Za-z0-9._-]+)[^;\n]*(;.*)?", re.MULTILINE)
 _CLASSIFIER = re.compile(rb"^Classifier:[ \t]*([^\r\n]+)", re.MULTILINE)
 _GROUP = re.compile(rb"^\[[ \t]*([^\]\r\n]+?)[ \t]*\]", re.MULTILINE)
+_SEARCHES = 64
+"""So often a record is searched before all of it is read, which takes as long as fifty searches."""
 _TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)
 
 
@@ -51,6 +54,9 @@ class Distributions:
         self._installed: dict[str, tuple[Distribution, ...]] = {}
         self._tops: dict[str, frozenset[str]] = {}
         self._files: dict[str, frozenset[str]] = {}
+        self._owned: dict[str, dict[str, Distribution | None]] = {}
+        self._records: dict[str, bytes] = {}
+        self._searches: defaultdict[str, int] = defaultdict(int)
         self._owners: dict[tuple[str, str], tuple[Distribution, ...]] = {}
         self._editable: list[tuple[str, Distribution]] | None = None
 
@@ -77,11 +83,30 @@ class Distributions:
         """The owner of `file`, a path relative to the search path entry `entry` with "/" between names."""
         top, slash, _ = file.partition("/")
         owners = self._owners_of_top(entry, top if slash else _stem(top))
-        if not owners:
-            return self._editable_owner(os.path.join(entry, *file.split("/")))
-        if len(owners) == 1:
+        if file in (known := self._owned.setdefault(entry, {})):
+            return known[file]
+        lister = next((owner for owner in owners if self._lists(owner, file)), None)
+        known[file] = lister or self._owner_of_unlisted(entry, file, owners)
+        return known[file]
+
+    def _owner_of_unlisted(
+        self, entry: str, file: str, owners: Sequence[Distribution]
+    ) -> Distribution | None:
+        """The owner of a file that `owners`, which its package comes from, do not list.
+
+        Another may have put it there; of an ordinary package it is else taken for a part, and of a namespace
+        for one of a distribution that lists no files at all.
+        """
+        top, slash, _ = file.partition("/")
+        if owners and slash and not self._is_namespace(entry, top):
+            others = (d for d in self.installed_in(entry) if top in self._tops_of(d))
+            return next((other for other in others if self._lists(other, file)), owners[0])
+        unrecorded = (owner for owner in owners if self._text(owner.metadata, "RECORD") is None)
+        if (owner := next(unrecorded, None)) is not None:
+            return owner
+        if owners and not slash:
             return owners[0]
-        return next((owner for owner in owners if file in self._record(owner)), owners[0])
+        return self._editable_owner(os.path.join(entry, *file.split("/")))
 
     def unknown_requirements(self, requires: Iterable[str]) -> dict[str, str]:
         """Say of names in `requires` that they are those of no distribution here, and what may be meant."""
@@ -149,9 +174,7 @@ class Distributions:
         """The first distribution that installs the top-level name `top`; all of them for a namespace."""
         key = (entry, top)
         if key not in self._owners:
-            folder = os.path.join(entry, top)
-            listing = self._tree.entries(folder) if (self._tree.entries(entry) or {}).get(top) else None
-            shared = listing is not None and self._is_shared(folder, listing)
+            shared = self._is_namespace(entry, top)
             owners: list[Distribution] = []
             for distribution in sorted(self.installed_in(entry), key=lambda d: _unlikeliness(d.name, top)):
                 if top in self._tops_of(distribution):
@@ -161,8 +184,12 @@ class Distributions:
             self._owners[key] = tuple(owners)
         return self._owners[key]
 
-    def _is_shared(self, folder: str, listing: Mapping[str, bool]) -> bool:
+    def _is_namespace(self, entry: str, top: str) -> bool:
         """Whether distributions share a package: a namespace, by its nature or by what its code says."""
+        folder = os.path.join(entry, top)
+        listing = self._tree.entries(folder) if (self._tree.entries(entry) or {}).get(top) else None
+        if listing is None:
+            return False
         if not any(name.startswith("__init__.") for name in listing):
             return True
         if listing.get("__init__.py") is not False:
@@ -182,6 +209,17 @@ class Distributions:
                 names = {_stem(top.decode("utf-8", "replace")) for top in _TOP_OF_LINE.findall(record)}
             self._tops[path] = frozenset(names - {""})
         return self._tops[path]
+
+    def _lists(self, distribution: Distribution, file: str) -> bool:
+        """Whether the distribution's record has a file: searched for, as of most a few are asked for."""
+        path = distribution.metadata
+        self._searches[path] += 1
+        if self._searches[path] > _SEARCHES or '"' in file or "," in file:
+            return file in self._record(distribution)
+        if path not in self._records:
+            self._records[path] = b"\n" + (self._text(path, "RECORD") or b"")
+        record = self._records[path]
+        return b"\n%b," % file.encode() in record or (len(record) == 1 and file in self._record(distribution))
 
     def _record(self, distribution: Distribution) -> frozenset[str]:
         """Every file that the distribution's record lists, relative to its search path entry."""

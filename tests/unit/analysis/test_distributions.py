@@ -72,6 +72,65 @@ def test_owner_of_a_file(site, file, name, version):
     assert owners(site).owner_of(str(site / file)) == owner
 
 
+@pytest.fixture
+def plugins(workspace):
+    workspace.installed(
+        {
+            "host/__init__.py": "",
+            "host/made_later.py": "",
+            "host/plugins/__init__.py": "",
+            "host/plugins/one.py": "",
+            "host/plugins/a, b.py": "",
+            "host-1.dist-info/RECORD": "host/__init__.py,,\nhost/plugins/__init__.py,,\n",
+            "host/plugins/of_an_egg.py": "",
+            "host_an_egg-1.egg-info/top_level.txt": "host\n",
+            "host_an_egg-1.egg-info/SOURCES.txt": "host/plugins/of_an_egg.py\n",
+            "aa_first-2.dist-info/top_level.txt": "host\n",
+            "aa_first-2.dist-info/RECORD": 'host/plugins/one.py,,\n"host/plugins/a, b.py",,\n',
+            "space/loose.py": "",
+            "space/one.py": "",
+            "space_one-1.dist-info/RECORD": "space/one.py,,\n",
+            "space_two-1.dist-info/RECORD": "space/two.py,,\n",
+        }
+    )
+    return workspace.site
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("host/__init__.py", "host"),
+        ("host/plugins/__init__.py", "host"),
+        ("host/plugins/one.py", "aa-first"),
+        ("host/plugins/a, b.py", "aa-first"),
+        ("host/plugins/of_an_egg.py", "host-an-egg"),
+        ("host/made_later.py", "host"),
+        ("space/one.py", "space-one"),
+        ("space/loose.py", ""),
+    ],
+)
+@pytest.mark.parametrize("asked_before", [0, 200])
+def test_who_puts_a_file_into_the_package_of_another_owns_it(plugins, file, name, asked_before):
+    found = owners(plugins)
+    for number in range(asked_before):
+        found.owner_in(str(plugins), f"host/plugins/absent{number}.py")
+    owner = found.owner_in(str(plugins), file)
+    assert (owner.name if owner else "") == name
+    assert found.owner_of(str(plugins / file)) == owner
+
+
+def test_a_namespace_has_files_of_those_that_record_none(workspace):
+    workspace.installed(
+        {
+            "space/a.py": "",
+            "space/b.py": "",
+            "space_a-1.dist-info/RECORD": "space/a.py,,\n",
+            "space_b-1.egg-info/top_level.txt": "space\n",
+        }
+    )
+    assert owners(workspace.site).owner_in(str(workspace.site), "space/b.py").name == "space-b"
+
+
 def test_owner_of_a_top_level_name(site):
     assert owners(site).owner_of("img").name == "pil-low"
     assert owners(site).owner_of("single").name == "one-file"
