@@ -185,8 +185,8 @@ class Resolver:
         """Those of `names` that importing them from `package` imports as modules of their own.
 
         Where the package itself is not packed, its submodules come with it, but for those that a
-        rule gives another policy than the package has. A name that is a module only because the
-        package's code says so while it runs is that code's business.
+        rule gives another policy than the package has, and those of another distribution. A name
+        that is a module only because the package's code says so while it runs is that code's business.
         """
         above = self.verdict(package)
         if above.source is not None and above.source.kind in (ModuleKind.SOURCE, ModuleKind.BYTECODE):
@@ -202,6 +202,7 @@ class Resolver:
                 above.policy is Policy.INTERN
                 or above.is_unpacked_folder
                 or policy not in (None, above.policy)
+                or (above.source is not None and source.distribution not in ("", above.source.distribution))
             ):
                 wanted.append(child)
         return wanted

@@ -116,6 +116,40 @@ def test_submodule_under_an_extern_package_is_its_own_only_where_a_rule_says_so(
     assert [node.name for node in closure.graph.with_policy(Policy.EXTERN)] == ["lib"]
 
 
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("from space import one", ["one"]),
+        ("from space import one, two", ["one", "two"]),
+        ("from host import own", ["host"]),
+        ("from host import plug", ["host", "plug"]),
+        ("from host import plug as own, own as plug", ["host", "plug"]),
+        ("try:\n    from host.deep import plug\nexcept ImportError: pass", ["host", "plug"]),
+        ("import space.one", ["one"]),
+        ("from space.two import value", ["two"]),
+    ],
+)
+def test_what_other_distributions_put_into_an_extern_package_is_told_of(workspace, statement, found):
+    workspace.installed(
+        {
+            "space/one.py": "",
+            "space/two/__init__.py": "value = 1",
+            "host/__init__.py": "",
+            "host/own.py": "",
+            "host/plug.py": "",
+            "host/deep/__init__.py": "",
+            "host/deep/plug.py": "",
+            "one-1.dist-info/RECORD": "space/one.py,,\n",
+            "two-1.dist-info/RECORD": "space/two/__init__.py,,\n",
+            "host-1.dist-info/RECORD": "host/__init__.py,,\nhost/own.py,,\nhost/deep/__init__.py,,\n",
+            "plug-1.dist-info/RECORD": "host/plug.py,,\nhost/deep/plug.py,,\n",
+        }
+    )
+    workspace.own({"app.py": statement})
+    closure = workspace.close("app", intern("app"), extern("space.**", "host.**"))
+    assert sorted({node.distribution for node in closure.graph.with_policy(Policy.EXTERN)} - {""}) == found
+
+
 def test_a_submodule_that_is_denied_is_found_through_its_extern_package(workspace):
     workspace.own({"app.py": "from lib import part"}).installed({"lib/__init__.py": "", "lib/part.py": ""})
     (error,) = workspace.problems("app", intern("app"), rule("deny", "lib.part"), extern("lib.**"))
