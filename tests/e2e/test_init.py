@@ -201,6 +201,7 @@ def test_an_artifact_joins_what_build_files_say_already(plain, before):
     assert plain.run("test", "//:other_test").code == 0
     assert plain.run("init", "app.nets.other:make", "--name", "other").code == 2
     if not before:
+        assert (plain.root / "BUILD").read_text().count("data/two.json") == 1
         assert plain.build("//:plain").target["sha256"] == first
         assert plain.run("test", "//:plain_test").code == 0
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from functools import partial
 
-from hermpkg_build.analysis.policy_plan import ExtendRule, InsertRule, RemoveRule, RuleEdit
+from hermpkg_build.analysis.policy_plan import ExtendRule, InsertRule, PolicyPlan, RemoveRule, RuleEdit
 from hermpkg_build.analysis.unsettled import UnsettledPolicyError
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import ModelPackage
@@ -14,6 +14,7 @@ from hermpkg_build.generate.build_files.build_text import BuildText
 from hermpkg_build.generate.build_files.edits import (
     CallPlace,
     NotEditableError,
+    add_entry,
     add_loads,
     change_patterns,
     insert_rule,
@@ -21,6 +22,7 @@ from hermpkg_build.generate.build_files.edits import (
     remove_rules,
 )
 from hermpkg_build.generate.fixing.draft import Draft
+from hermpkg_build.generate.made_report import versions_needed
 
 
 def mend_policy(draft: Draft, error: UnsettledPolicyError) -> bool:
@@ -39,7 +41,19 @@ def mend_policy(draft: Draft, error: UnsettledPolicyError) -> bool:
                 edits.append(RemoveRule(index=index))
             elif draft.edit_target(target, partial(change_patterns, index=index, remove=[pattern])):
                 return True
-    return draft.edit_target(target, partial(edited, edits=edits, count=len(target.policy)))
+    changed = draft.edit_target(target, partial(edited, edits=edits, count=len(target.policy)))
+    return _require(draft, target, error.plan) or changed
+
+
+def _require(draft: Draft, target: ModelPackage, plan: PolicyPlan) -> bool:
+    """Ask for the versions of what is left outside from now on, as `init` does; whether it edited."""
+    new = {decision.name: decision for decision, _ in plan.decisions}
+    needed = versions_needed(plan.followed.graph, new, plan.followed.distributions)
+    changed = False
+    for name in sorted((needed.keys() & new.keys()) - target.requires.keys()):
+        entry = partial(add_entry, attribute="requires", key=name, value=needed[name])
+        changed |= draft.edit_target(target, entry)
+    return changed
 
 
 def edited(file: BuildText, place: CallPlace, edits: Sequence[RuleEdit], count: int) -> BuildText:

@@ -64,9 +64,17 @@ def declare_imports(draft: Draft, user: Label) -> bool:
 
 
 def declare_resources(draft: Draft, files: Sequence[str], user: Label) -> bool:
-    """Have modules that `user` reaches declare data files, by their workspace paths; whether it edited."""
+    """Have modules that `user` reaches declare data files, by their workspace paths; whether it edited.
+
+    A target that declares such a file already becomes one of the deps of `user`.
+    """
     changed = False
     for file in files:
+        target, declaring = draft.loader.target(user), _declaring(draft, file)
+        if declaring is not None and isinstance(target, RuleTarget):
+            dep = spelled(declaring, user.package)
+            changed |= draft.edit_target(target, partial(add_values, attribute="deps", values=[dep]))
+            continue
         owners = [target for target in _reached(draft, user).values() if isinstance(target, PythonModules)]
         if not owners:
             break
@@ -80,6 +88,19 @@ def declare_resources(draft: Draft, files: Sequence[str], user: Label) -> bool:
         written = label.name if label.package == near.label.package else str(label)
         changed |= draft.edit_target(near, partial(add_values, attribute="resources", values=[written]))
     return changed
+
+
+def _declaring(draft: Draft, file: str) -> Label | None:
+    """The target that declares a data file, in the package of the file or one above; None for none."""
+    label = draft.loader.packages.label_of(file)
+    parts = label.package.split("/") if label is not None else []
+    for number in range(len(parts), -1, -1):
+        package = "/".join(parts[:number])
+        if draft.loader.packages.build_file(package) is not None:
+            for target in draft.loader.build_file(package).targets.values():
+                if isinstance(target, PythonModules) and label in target.resources:
+                    return target.label
+    return None
 
 
 def declared_resources(draft: Draft, user: Label) -> set[str]:

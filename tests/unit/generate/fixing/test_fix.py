@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from hermpkg_build.analysis.decisions import allowed_versions
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.engine.context import Build
 from hermpkg_build.engine.observer import BuildObserver
@@ -103,6 +107,20 @@ def test_the_table_decides_what_no_rule_is_for(project):
     assert "# Ours.\n" in text
 
 
+@pytest.mark.parametrize("given", ["", '"torch": ">=2.4",', '"numpy": ">=1",'])
+def test_what_is_left_outside_from_now_on_is_asked_for_in_its_version(project, given):
+    """As `init` asks for it; what a person has said of versions stays."""
+    pytest.importorskip("numpy")
+    project.write("app/net.py", "import numpy\n\ndef make():\n    return {}\n")
+    more = f"    requires = {{{given}}},\n" if given else ""
+    project.write("app/BUILD", LOAD + PACKAGE.replace("    policy", f"{more}    policy"))
+    text = project.fixed()["app/BUILD"]
+    assert 'extern("numpy.**"),' in rules_of(text)
+    requires = ast.literal_eval(re.search(r"requires = (\{[^}]*\})", text).group(1))
+    assert requires["numpy"] == (">=1" if "numpy" in given else allowed_versions("numpy", version("numpy")))
+    assert ("torch" in requires) == ("torch" in given)
+
+
 def test_a_rule_of_the_same_kind_gets_the_patterns(project):
     project.write("other/__init__.py", "")
     project.write("app/net.py", "import other\n\ndef make():\n    return {}\n")
@@ -152,6 +170,20 @@ def test_files_that_the_factory_reads_are_declared(project):
     assert '"words.txt",' in files["app/BUILD"]
     assert '"//data:more.txt",' in files["app/BUILD"]
     assert files["data/BUILD"] == 'exports_files(["more.txt"])\n'
+
+
+@pytest.mark.parametrize("folder", ["data", ""])
+def test_a_file_that_a_target_declares_is_not_declared_again(project, folder):
+    """Its target becomes a dep of what reads it, visible where it was not."""
+    read = '    return (Path(__file__).parents[1] / "data/more.txt").read_text()\n'
+    project.write("app/net.py", f"from pathlib import Path\n\n\ndef make():\n{read}")
+    project.write("data/more.txt", "b")
+    name = "more.txt" if folder else "data/more.txt"
+    given = f'python_modules(\n    name = "texts",\n    srcs = [],\n    resources = ["{name}"],\n'
+    project.write(f"{folder}/BUILD".lstrip("/"), LOAD + given + ")\n")
+    files = project.fixed()
+    assert f'"//{folder}:texts",' in files["app/BUILD"]
+    assert sum(text.count("more.txt") for text in files.values()) == 1
 
 
 def test_files_that_moved_are_followed(project):
