@@ -13,8 +13,10 @@ from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import read_central_directory
+from hermpkg_build.archive.layout import storage_number
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.descriptors import NAMES_STAY_OPEN, READ
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.replacing import NewFile
@@ -23,6 +25,9 @@ from hermpkg_build.disk.signatures import FileSignature, signature_of
 _MODE = 0o644
 _LARGEST_REST = 64 << 20
 """Of an archive with more bytes behind the first record that changes nothing is gained by this."""
+
+_STEP = 4 << 20
+"""So many bytes are hashed before it is seen whether anybody still wants that."""
 
 _NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EBADF)
 
@@ -54,9 +59,11 @@ def replace_records(
             return None
         with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
             archive = _Archive(path, view)
-            new = contents(archive.read)
-            rest = None if new is None else archive.rest_with(new)
-            return None if rest is None else _written(path, descriptor, view, rest, sha256)
+            # The first bytes are those of tensors, whatever becomes of the records: they take longest.
+            with _Hashing(view[: archive.end_of_tensors()]) as hashing:
+                new = contents(archive.read)
+                rest = None if new is None else archive.rest_with(new)
+                return None if rest is None else _written(path, descriptor, view, rest, sha256, hashing)
     finally:
         os.close(descriptor)
 
@@ -83,6 +90,11 @@ class _Archive:
         member = self._members[name]
         start = self._start(member.header)
         return bytes(self._view[start : start + member.size])
+
+    def end_of_tensors(self) -> int:
+        """Return where the first record begins that is no tensor's."""
+        others = (each.header for name, each in self._members.items() if storage_number(name) is None)
+        return min(others, default=0)
 
     def rest_with(self, new: Mapping[str, bytes]) -> _Rest | None:
         """Lay the archive out with the contents `new` of some records."""
@@ -118,17 +130,46 @@ class _Archive:
         return self._view[piece.offset : piece.offset + piece.size]
 
 
-def _written(path: str, source: int, view: memoryview, rest: _Rest, sha256: str) -> Replaced | None:
+class _Hashing(Closing):
+    """The SHA-256 of the `first` bytes of an archive, on which a thread works until this is closed."""
+
+    def __init__(self, first: memoryview) -> None:
+        self.size = len(first)
+        self._first = first
+        self._hash = hashlib.sha256()
+        self._is_over = False
+        self._thread = threading.Thread(target=self._work, name="hermpkg-hash")
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._is_over = True
+        self._thread.join()
+        self._first.release()
+
+    def _work(self) -> None:
+        for start in range(0, self.size, _STEP):
+            if self._is_over:
+                return
+            self._hash.update(self._first[start : start + _STEP])
+
+    def result(self) -> hashlib._Hash:
+        """Wait for all of it."""
+        self._thread.join()
+        return self._hash
+
+
+def _written(
+    path: str, source: int, view: memoryview, rest: _Rest, sha256: str, hashing: _Hashing
+) -> Replaced | None:
     """Write the new archive beside the old one, which is hashed meanwhile, and let it take its place."""
-    same = hashlib.sha256()
     with view[: rest.start] as before, NewFile(os.path.dirname(path), mode=_MODE) as new:
-        hashing = threading.Thread(target=same.update, args=(before,), name="hermpkg-hash")
-        hashing.start()
-        try:
-            _copy(source, new.descriptor, before)
-            write_all(new.descriptor, rest.data)
-        finally:
-            hashing.join()
+        _copy(source, new.descriptor, before)
+        write_all(new.descriptor, rest.data)
+        same, hashed = hashing.result(), hashing.size
+        if rest.start < hashed:  # a tensor is replaced
+            same, hashed = hashlib.sha256(), 0
+        same.update(before[hashed:])
         old = same.copy()
         old.update(view[rest.start :])
         if old.hexdigest() != sha256:

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, KeysView, Mapping, Sequence
 from functools import cache
 from inspect import get_annotations
 from itertools import chain, repeat
@@ -105,16 +105,20 @@ def from_json(kind: type[_T], value: object, *, ignore_unknown: bool = False) ->
 # ---- writing: a function for each type, made when the first value of the type is written
 
 
+_AS_IT_IS: frozenset[type] = frozenset({str, int, float, bool, NoneType})
+"""Nearly all parts are of these types: they are looked at before a function is called."""
+
+
 def _write_mapping(value: Any) -> dict[str, Json]:
-    return {name: to_json(part) for name, part in value.items()}
+    return {name: part if type(part) in _AS_IT_IS else to_json(part) for name, part in value.items()}
 
 
 def _write_array(value: Any) -> list[Json]:
-    return [to_json(part) for part in value]
+    return [part if type(part) in _AS_IT_IS else to_json(part) for part in value]
 
 
 _WRITERS: dict[type, _Writer] = {
-    **dict.fromkeys((str, int, float, bool, NoneType), lambda value: value),
+    **dict.fromkeys(_AS_IT_IS, lambda value: value),
     **dict.fromkeys((tuple, list), _write_array),
     dict: _write_mapping,
     bytes: bytes.hex,
@@ -127,8 +131,8 @@ def _writer(kind: Any) -> _Writer:
     if hasattr(kind, "JSON_TEXT"):
         return str
     if hasattr(kind, "JSON_ARRAY"):
-        names = [each.name for each in fields(kind)]
-        return lambda value: [to_json(getattr(value, name)) for name in names]
+        parts_of = _parts_getter([each.name for each in fields(kind)])
+        return lambda value: _write_array(parts_of(value))
     if is_dataclass(kind):
         return _object_writer(kind)
     if issubclass(kind, Mapping):
@@ -137,17 +141,25 @@ def _writer(kind: Any) -> _Writer:
 
 
 def _object_writer(kind: Any) -> _Writer:
-    always = [each.name for each in fields(kind) if each.metadata != OMITTED]
     others = {each.name: each.default for each in fields(kind) if each.metadata == OMITTED}
+    always = [each.name for each in fields(kind) if each.name not in others]
+    parts_of = _parts_getter(always)
 
     def write(value: Any) -> dict[str, Json]:
-        form = {name: to_json(getattr(value, name)) for name in always}
+        form = dict(zip(always, _write_array(parts_of(value)), strict=True))
         for name, default in others.items():
             if (part := getattr(value, name)) != default:
                 form[name] = to_json(part)
         return form
 
     return write
+
+
+def _parts_getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that gives these attributes of a value."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 # ---- reading: a function for each type, made when the first value of the type is read

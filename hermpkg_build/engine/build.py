@@ -17,23 +17,20 @@ from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.engine.changed_part import ChangedPart, keep_part, keep_whole, merged, tell_of_others
 from hermpkg_build.engine.context import Build, Built
 from hermpkg_build.engine.executed import RemoteCounts
-from hermpkg_build.engine.facts_ahead import FactsAhead
 from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
-from hermpkg_build.engine.targets.artifact_contents import artifact_request, module_graph, undeclared_modules
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
-from hermpkg_build.engine.test_options import TestOptions
-from hermpkg_build.engine.test_results import TestRunResult
-from hermpkg_build.engine.test_runs import run_each
 from hermpkg_build.engine.wheel_check import warn_of_wheels
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
 from hermpkg_build.source.known_facts import WORTH_PROCESSES
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.problems import MissingFile
+    from hermpkg_build.engine.test_options import TestOptions
+    from hermpkg_build.engine.test_results import TestRunResult
     from hermpkg_build.factories.request import ModelObject
 
 _MOST_LISTED = 10
@@ -97,6 +94,9 @@ def run_tests(build: Build, options: TestOptions) -> TestRunResult:
     where the request keeps going, the tests of what was built run, and the result holds that error.
     Raises CommandLineError where the patterns name no package_test.
     """
+    from hermpkg_build.engine.test_results import TestRunResult
+    from hermpkg_build.engine.test_runs import run_each
+
     tests = [target for target in build.requested() if isinstance(target, PackageTest)]
     plan_steps(build, build.labels, runs=options.runs)
     outcomes = _outcomes(build, build.labels)
@@ -135,6 +135,8 @@ class Checked:
 
 def check_targets(build: Build) -> Checked:
     """Do all that building the targets of a request takes, but for writing artifacts and running tests."""
+    from hermpkg_build.engine.targets.artifact_contents import artifact_request, undeclared_modules
+
     requested = build.requested()
     labels = [target.package for target in requested if isinstance(target, PackageTest)]
     labels += [target.label for target in requested if isinstance(target, ModelPackage)]
@@ -184,6 +186,8 @@ def analyse(build: Build) -> ModuleGraph:
         raise GroupedError(f"{target.label} cannot be analysed: its models failed", errors)
     built = _built(outcomes)
     models = model_objects(target, lambda labels: [built[label] for label in labels])
+    from hermpkg_build.engine.targets.artifact_contents import module_graph
+
     graph = module_graph(build.context, target, models)
     _finish_sharing(build)
     return graph
@@ -221,6 +225,8 @@ def _read_ahead(build: Build, labels: Sequence[Label]) -> AbstractContextManager
                 modules += own if len(own) < WORTH_PROCESSES else ()
     if len(modules) < WORTH_PROCESSES:
         return nullcontext()
+    from hermpkg_build.engine.facts_ahead import FactsAhead
+
     sources = [declared_module(each, context.workspace.root) for each in modules]
     return FactsAhead(context.facts, sources, build.request.jobs - 1)
 

@@ -14,7 +14,6 @@ from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting
 from hermpkg_build.engine.results import BuildRequest, TargetResult
 from hermpkg_build.engine.text_uses import TextUses
-from hermpkg_build.environment.finding import Recording
 from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.notes import NoteBook
     from hermpkg_build.engine.runner import ActionRunner, Ran
     from hermpkg_build.engine.scheduler import Need
+    from hermpkg_build.environment.finding import Recording
     from hermpkg_build.factories.request import ModelObject, ModelRequest
     from hermpkg_build.factories.warm_client import WarmProcesses
     from hermpkg_build.loading.packages import Packages
@@ -44,6 +44,12 @@ class ErrorInTarget(Protocol):
     ) -> LoadingError:
         """Make an error about the part `path` of `attribute`: list indices and dictionary keys."""
         ...
+
+
+def _nothing_recorded(_: str) -> Recording:
+    from hermpkg_build.environment.finding import Recording
+
+    return Recording()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ class TargetContext:
     modules_of_target: Callable[[Label], DeclaredModules]
     declared_by: Callable[[str], Label | None]
     error_in: ErrorInTarget
-    recording: Callable[[str], Recording] = lambda _: Recording()
+    recording: Callable[[str], Recording] = _nothing_recorded
     sharing: ModuleSharing = field(default_factory=ModuleSharing)
     resting: Resting = field(default_factory=Resting)
     texts: TextUses = field(default_factory=TextUses)

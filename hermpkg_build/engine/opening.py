@@ -26,7 +26,6 @@ from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebu
 from hermpkg_build.engine.runner import ActionRunner
 from hermpkg_build.engine.snapshot import mark_origin
 from hermpkg_build.engine.warm import warm_processes
-from hermpkg_build.environment.finding import recording_of
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.preferences import cache_limit
 from hermpkg_build.loading.requested import load_requested
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.remote.facts import SharedFacts
     from hermpkg_build.engine.results import BuildRequest
+    from hermpkg_build.environment.finding import Recording
     from hermpkg_build.loading.declared_files import DeclaredFiles
     from hermpkg_build.remote.cache import RemoteCache
     from hermpkg_build.remote.opening import Remote
@@ -104,7 +104,7 @@ def open_build(
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
             error_in=loader.error_in,
-            recording=cache(partial(recording_of, workspace, tree, store.actions)),
+            recording=cache(partial(_recording, workspace, tree, store)),
         )
         notes = NoteBook(workspace.root, journal)
         yield Build(
@@ -125,6 +125,12 @@ def open_build(
             executor=_executor(remote, context, store, journal, children, stack),
             warm=warm_processes(context, notes, stack) if request.conditions is None else None,
         )
+
+
+def _recording(workspace: Workspace, tree: SourceTree, store: Cache, lock: str = "") -> Recording:
+    from hermpkg_build.environment.finding import recording_of
+
+    return recording_of(workspace, tree, store.actions, lock)
 
 
 def _open_store(workspace: Workspace, directory: str, journal: Journal, stack: ExitStack) -> Cache:

@@ -18,14 +18,13 @@ from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingNotes, told_by_forks
 from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.questions import input_test, question_test
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
 from hermpkg_build.factories.source_looks import UNSEEN_EVENTS, SourceLooks
 from hermpkg_build.factories.system_functions import as_of_system, let_system_module_have, path_of_open
 from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
 
 _CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
 _SOURCE_READERS = frozenset(
     {"importlib._bootstrap_external", "inspect", "linecache", "pkgutil", "tokenize", "zipimport", __name__}
 )
@@ -164,8 +163,8 @@ class FileObserver:
         named = list(self.named.unchanged())
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
-        is_input = _input_test(places, [scratch, os.path.realpath(scratch), _OURS, os.path.realpath(_OURS)])
         asked, links, listed = dict(self._asked), list(self._links), dict(self._listed)
+        is_input, is_question = input_test(places, scratch), question_test(places, scratch)
         read = {**self._read, **dict.fromkeys(self._opened_unseen(run, places))}
         read.update(dict.fromkeys(named))
         listed.update(dict.fromkeys(filter(os.path.isdir, named)))
@@ -173,7 +172,6 @@ class FileObserver:
             read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(_folders_of_package(package, places)))
-        is_question = _question_test(places, scratch)
         paths = [*read, *filter(is_question, asked)]
         for link in filter(is_question, links):
             paths += _by_way_of(link, paths)
@@ -281,42 +279,6 @@ class FileObserver:
             return function(path, *arguments, **options)
 
         return as_of_system(function, noting)
-
-
-def _input_test(places: Places, left_out: Iterable[str]) -> Callable[[str], bool]:
-    """A function that tells whether a path can be an input of a factory."""
-    others = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
-
-    def is_input(path: str) -> bool:
-        if path == sys.executable or f"{path}/".startswith(others):
-            return False
-        return places.place_of(path) is not Place.STDLIB
-
-    return is_input
-
-
-def _question_test(places: Places, scratch: str) -> Callable[[str], bool]:
-    """A function that tells whether a factory can depend on the answer to whether there is a path.
-
-    It cannot where that follows from where the workspace, the interpreter and what is ours are.
-    """
-    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
-    around = {
-        os.path.join(form(path), "")
-        for path in (places.workspace_root, *places.search_path, *own, scratch, os.getcwd(), _OURS)
-        for form in (os.path.abspath, os.path.realpath)
-    }
-    prefixes = tuple(
-        os.path.join(form(path), "") for path in own for form in (os.path.abspath, os.path.realpath)
-    )
-
-    def is_question(path: str) -> bool:
-        folder = os.path.join(path, "")
-        if any(each.startswith(folder) for each in around):
-            return False
-        return places.place_of(path) is not Place.ELSEWHERE or not folder.startswith(prefixes)
-
-    return is_question
 
 
 def _by_way_of(link: str, paths: Iterable[str]) -> list[str]:

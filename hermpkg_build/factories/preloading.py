@@ -196,9 +196,11 @@ class Preloaded:
         self.observer.add(notes)
 
     def _on_look(self, _: str, __: tuple[Any, ...]) -> None:
-        """End this process where it would see among all objects that another imported libraries for it."""
-        if self._is_guarding:
-            go_cold("the garbage collector was asked for objects")
+        """End this process where it would see among all objects that another imported libraries for it.
+
+        What is saved can ask for them, too.
+        """
+        go_cold("the garbage collector was asked for objects")
 
     def _on_touch(self, _: str, arguments: tuple[Any, ...]) -> None:
         """End this process where it uses the home or the temporary folder of the one that forked it."""

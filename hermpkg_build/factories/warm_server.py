@@ -24,7 +24,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,17 @@ def _signature(path: str) -> tuple[int, ...] | None:
         return None
 
 
+@contextmanager
+def _collecting_late() -> Iterator[None]:
+    """A context in which many objects are made that stay: a collection would only walk over them."""
+    before = gc.get_threshold()
+    late = 1_000_000_000, *before[1:]
+    gc.set_threshold(*late)
+    yield
+    if gc.get_threshold() == late:
+        gc.set_threshold(*before)
+
+
 def main(path: str, description: str, line: int, told: int) -> None:
     """Listen at `path`, import what the world in the file `description` has, and serve."""
     started_ns, variables = time.time_ns(), dict(os.environ)
@@ -206,7 +217,8 @@ def main(path: str, description: str, line: int, told: int) -> None:
     finder = confine(request, places_of(request), observer)
     folders = (os.environ["HOME"], os.environ["TMPDIR"])
     try:
-        ahead = preload(world["roots"], finder, observer, seed=request.seed)
+        with _collecting_late():
+            ahead = preload(world["roots"], finder, observer, seed=request.seed)
     except UnfitError as unfit:
         fewer = {**world, "roots": world["roots"][: unfit.position]}
         Path(description).write_text(json.dumps(fewer), encoding="utf-8")

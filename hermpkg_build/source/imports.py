@@ -30,13 +30,10 @@ from hermpkg_build.source.syntax import check_syntax
 from hermpkg_build.source.tokens import check_encoding
 from hermpkg_build.source.words import find_words
 
-__all__ = ["ANALYSER_VERSION", "analyse_source", "check_syntax"]
+__all__ = ["analyse_source", "check_syntax"]
 
 _START: Final = itemgetter(0)
 """Where a statement, a call or a use begins."""
-
-ANALYSER_VERSION: Final = "6"
-"""Changes whenever the facts of any source could change."""
 
 
 def analyse_source(data: bytes) -> ImportFacts:

@@ -7,10 +7,12 @@ import sys
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.dataclass import dataclass, replace
-from hermpkg_build.source.imports import ANALYSER_VERSION, analyse_source
 from hermpkg_build.source.syntax import check_syntax, has_current_bytecode
 
-FACTS_VERSION = f"{ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
+_ANALYSER_VERSION = "6"
+"""Changes whenever the facts of any source could change."""
+
+FACTS_VERSION = f"{_ANALYSER_VERSION}/python{sys.version_info.major}.{sys.version_info.minor}"
 """Imports are read alike by every Python; whether a source parses depends on its grammar."""
 
 
@@ -39,6 +41,9 @@ def facts_of_source(data: bytes, path: str = "") -> SourceFacts:
 
     The parse is left out where this interpreter has compiled the file at `path`, which has these bytes.
     """
+    # Few commands have a source that the cache does not know.
+    from hermpkg_build.source.imports import analyse_source
+
     facts = analyse_source(data)
     if facts.syntax_problem is None and not (path and has_current_bytecode(path, data)):
         problem = check_syntax(data)

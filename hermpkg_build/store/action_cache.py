@@ -82,7 +82,8 @@ class ActionCache:
 
 def encode_result(key: Digest, result: ActionResult) -> bytes:
     """The stored form of a result: a line with a checksum over key and result, then its canonical JSON."""
-    text = dumps(to_json(result))
+    # The facts are JSON as they are, and many.
+    text = dumps({"outputs": to_json(result.outputs), "facts": result.facts})
     return _checksum(key, text) + b"\n" + text + b"\n"
 
 

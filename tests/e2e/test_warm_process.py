@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -45,6 +47,36 @@ class Made:
 def make(value):
     return Made(value)
 """
+
+
+COUNTED = """
+import json, sys
+del sys.path[0]
+from hermpkg_build.__main__ import main
+from hermpkg_build.engine.targets import model
+from hermpkg_build.factories import child
+from hermpkg_build.factories.warm_client import WarmProcesses
+counts = {"fresh": 0, "forked": 0, "started": 0}
+def counting(owner, name, count):
+    original = getattr(owner, name)
+    def counted(*arguments, **options):
+        counts[count] += 1
+        return original(*arguments, **options)
+    setattr(owner, name, counted)
+counting(child, "run_child", "fresh")
+counting(WarmProcesses, "run", "forked")
+counting(WarmProcesses, "_start", "started")
+meanwhile, packing = model.imported_meanwhile, "hermpkg_build.engine.targets.packing"
+def noting(*names):
+    counts["packing imported before"] = packing in sys.modules
+    return meanwhile(*names)
+model.imported_meanwhile = noting
+code = main()
+counts["packing imported"] = packing in sys.modules
+print(json.dumps(counts), file=sys.stderr)
+sys.exit(code)
+"""
+"""Runs the command, and tells what it did."""
 
 
 @pytest.fixture
@@ -91,6 +123,36 @@ def test_an_edit_is_made_by_the_process_that_is_there(app: Workspace, runtime: s
     shutil.rmtree(app.cache)
     app.build("//app")
     assert artifact.read_bytes() == warm
+
+
+def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
+    workspace: Workspace, runtime: str
+) -> None:
+    build = BUILD.replace('extern("packaging.**")', 'extern("torch.**")').replace(', "m/two.pkl": ":two"', "")
+    workspace.build_file(build)
+    workspace.write("app/__init__.py", "")
+    text = "import torch\nclass Net(torch.nn.Linear): pass\ndef make(value): return Net(value, value)\n"
+    workspace.write("app/factory.py", text)
+    env = {"HERMPKG_WARM_PROCESS": "always", "XDG_RUNTIME_DIR": runtime}
+    workspace.build("//app", env=env)
+    (world,) = Path(runtime).glob("hermpkg/*.world")
+    assert "torch" in json.loads(world.read_text())["roots"]
+    workspace.write("app/factory.py", text.replace("(value, value)", "(value, 7)"))
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTED, "-q", "//app"],
+        cwd=workspace.root,
+        env=workspace.environment(**env),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stderr.splitlines()[-1]) == {
+        "fresh": 0,
+        "forked": 1,
+        "started": 0,
+        "packing imported before": False,
+        "packing imported": True,
+    }
 
 
 def test_models_of_one_build_share_a_process_that_ends_with_it(app: Workspace, runtime: str) -> None:

@@ -15,6 +15,7 @@ from hermpkg_build.core.texts import listed
 from hermpkg_build.dataclass import replace
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
+from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.factories.make import make_model_object
@@ -32,6 +33,12 @@ _MODEL_VERSION = 17
 
 
 _SHOWN = 8
+_PACKING = (
+    "hermpkg_build.engine.targets.packing",
+    "hermpkg_build.environment.finding",
+    "hermpkg_build.source.imports",
+)
+"""What a build goes on with once its models are made."""
 
 
 def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
@@ -71,7 +78,8 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
 
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
     started_ns = time.time_ns()
-    model, where = _made(build, target, request)
+    with imported_meanwhile(*_PACKING):
+        model, where = _made(build, target, request)
     for feature in model.unpinned:
         build.journal.warn(
             f"{target.label}: NumPy chose its kernels by the processor's {feature}, which this version of"

@@ -1,70 +1,35 @@
-"""Builds the artifacts of `model_package` targets."""
+"""Builds `model_package` targets: the models first, and then what holds them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hermpkg_build.archive.slices import OtherBytesError
-from hermpkg_build.assembly.artifact import ASSEMBLY_VERSION, ArtifactRequest, PackedModel, packed_modules
-from hermpkg_build.assembly.module_shelf import record_name
-from hermpkg_build.assembly.record_contents import LostContentError
-from hermpkg_build.core.canonical_json import dumps
-from hermpkg_build.core.digest import Digest, fingerprint
-from hermpkg_build.core.json_codec import to_json
-from hermpkg_build.core.module_roles import Origin, Policy
-from hermpkg_build.core.target import Model, ModelPackage
-from hermpkg_build.engine.action import Action
-from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
-from hermpkg_build.engine.targets.artifact_contents import artifact_request
-from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
-from hermpkg_build.engine.targets.environment import note_unproven, recording_for
+from hermpkg_build.core.target import Model
 from hermpkg_build.engine.targets.model import build_model
 from hermpkg_build.engine.targets.requirements import check_requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from hermpkg_build.core.graph import ModuleNode
     from hermpkg_build.core.label import Label
+    from hermpkg_build.core.target import ModelPackage
+    from hermpkg_build.engine.context import Build, Built, NeedTargets
     from hermpkg_build.factories.request import ModelObject
-
-_VERSION = 5
-"""Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
 
 def build_artifact(build: Build, target: ModelPackage, need: NeedTargets) -> Built:
     """Build the artifact of `target`, and the models before it that it holds.
 
-    What the cache has lost, or turns out to hold with other bytes while it is packed, is made again.
     Raises what `check_requirements` raises, GroupedError with everything that the policy does not settle,
     LocalEnvironmentError where the file cannot be written, CommandLineError where it would take the place of
     an input.
     """
     check_requirements(build.context, target, build.journal.warn)
-    request = _request(build, target, model_objects(target, need))
-    try:
-        return _built(build, target, request)
-    except (LostContentError, OtherBytesError) as error:
-        build.journal.warn_for_this_build(
-            f"{target.label}: {error.summary}: all that the cache holds of it is checked, and made again"
-            " where it is damaged"
-        )
-    build.content.check(_contents_of(request))
-    again = model_objects(target, lambda labels: [_built_again(build, label, need) for label in labels])
-    return _built(build, target, _request(build, target, again))
+    models = model_objects(target, need)
+    from hermpkg_build.engine.targets.packing import packed_artifact
 
+    def made_again() -> dict[Label, ModelObject]:
+        return model_objects(target, lambda labels: [_built_again(build, label, need) for label in labels])
 
-def _request(build: Build, target: ModelPackage, models: Mapping[Label, ModelObject]) -> ArtifactRequest:
-    strict_imports, warn = build.request.strict_imports, build.journal.warn
-    with build.journal.phase("resolve", str(target.label)):
-        return artifact_request(build.context, target, models, warn, strict_imports=strict_imports)
-
-
-def _contents_of(request: ArtifactRequest) -> Iterator[Digest]:
-    """Give what the cache may hold of an artifact."""
-    for packed in request.models.values():
-        yield from packed.model.contents
-    yield from (resource.digest for resource in request.resources.values())
+    return packed_artifact(build, target, models, made_again)
 
 
 def _built_again(build: Build, label: Label, need: NeedTargets) -> Built:
@@ -74,84 +39,8 @@ def _built_again(build: Build, label: Label, need: NeedTargets) -> Built:
     return build_model(build, model, need)
 
 
-def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Built:
-    path = output_path(build, target)
-    artifact = ArtifactFile(build=build, target=target, request=request, path=path)
-    action = _assemble_action(build.context, target, request)
-    ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
-    build.context.texts.note_packed(str(target.label), _packed_texts(request))
-    build.context.sharing.finish(len(request.graph.nodes))
-    if request.environment is not None and not recording_for(build.context, target).lock:
-        note_unproven(build, target, request.environment)
-    return Built.of(target, ran.value, ran, path=build.context.shown(path))
-
-
-def _packed_texts(request: ArtifactRequest) -> Iterator[tuple[str, str]]:
-    """Give the files of the workspace that are packed modules, by absolute path, with their records."""
-    for node in packed_modules(request.graph):
-        if node.origin is Origin.WORKSPACE and node.name not in request.sources:
-            yield node.path, record_name(node)
-
-
 def model_objects(target: ModelPackage, need: NeedTargets) -> dict[Label, ModelObject]:
     """Return the model objects that the artifact of `target` holds, by label; they are built where needed."""
     labels = list(dict.fromkeys(target.models.values()))
     found = zip(labels, need(labels), strict=True)
     return {label: built.model for label, built in found if built.model is not None}
-
-
-def _assemble_action(context: TargetContext, target: ModelPackage, request: ArtifactRequest) -> Action:
-    """Return the action, with an input for everything that can change the artifact's bytes."""
-    inputs = {
-        "root folder": root_folder(target),
-        "Python version": request.python_version,
-        "requires": dumps(dict(request.requires)).decode(),
-        "distributions": dumps(dict(request.distributions)).decode(),
-        "real files": " ".join(request.real_files),
-        **({"places of files": dumps([request.root, *request.beside]).decode()} if request.root else {}),
-    }
-    for distribution in request.environment.distributions if request.environment is not None else ():
-        name = f"{distribution.name} {distribution.marker}".rstrip()
-        inputs[f"{name} in the environment"] = fingerprint(to_json(distribution)).hash
-    for name, stated in request.licenses.items():
-        inputs[f"licence of {name}"] = dumps(to_json(stated)).decode()
-    texts = context.sharing.texts
-    for node in request.graph:
-        known = texts.get(node.name)
-        # Nodes of one graph that artifacts share are one object each, with one label.
-        if known is None or known[0] is not node:
-            label = request.labels.get(node.name, "")
-            known = texts[node.name] = (node, _name_of(context, node), _state_of(node, label))
-        inputs[known[1]] = known[2]
-    for record, packed in request.models.items():
-        inputs[f"model {packed.origin.label} as {record}"] = _state_of_model(packed)
-    for record, resource in request.resources.items():
-        name = context.environment.name_of(resource.path) or resource.path
-        inputs[f"{name} as {record}"] = resource.digest.hash
-    return Action(
-        kind="assemble", version=f"{_VERSION} {ASSEMBLY_VERSION}", subject=str(target.label), inputs=inputs
-    )
-
-
-def _name_of(context: TargetContext, node: ModuleNode) -> str:
-    """Name a module as people know it: by its file where it is packed, else by its dotted name."""
-    if node.policy is Policy.INTERN and node.digest and node.path:
-        return context.environment.name_of(node.path) or node.path
-    return f"module {node.name}"
-
-
-def _state_of(node: ModuleNode, label: str) -> str:
-    """Return all of a node that reaches the artifact, as a text."""
-    words = [node.name, node.policy, node.kind, node.origin, node.distribution, label]
-    if node.digest:
-        words.append(node.digest.hash)
-    return " ".join(str(word) for word in words if word)
-
-
-def _state_of_model(packed: PackedModel) -> str:
-    model, origin = packed.model, packed.origin
-    storages = [str(storage.digest) for storage in model.storages]
-    beside = [f"{record.name} {record.digest}" for record in model.beside.records]
-    return fingerprint(
-        [origin.label, origin.factory, origin.computed_on, str(model.pickle), storages, beside]
-    ).hash

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.core.texts import counted
 from hermpkg_build.errors import GroupedError, LoadingError
 
 if TYPE_CHECKING:
+    from hermpkg_build.analysis.distributions import Distributions
     from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.engine.context import TargetContext
 
@@ -22,6 +22,8 @@ def check_requirements(context: TargetContext, target: ModelPackage, warn: Calla
     """
     if not target.requires:
         return
+    from hermpkg_build.analysis.distributions import Distributions
+
     installed = Distributions(context.environment.search_path, context.tree)
     for name, text in installed.unknown_requirements(target.requires).items():
         told = context.error_in(target, text, attribute="requires", path=(name,), next_step="")

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import os
 import tempfile
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.archive import replaced_records
-from hermpkg_build.archive.replaced_records import Replaced, replace_records
+from hermpkg_build.archive.replaced_records import Read, Replaced, replace_records
 from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.errors import ArchiveError
@@ -116,3 +118,19 @@ def test_where_the_kernel_does_not_copy(archive: Path, monkeypatch: pytest.Monke
         assert replace(archive, {"a.py": b"new"}) is not None
         assert archive.read_bytes() != before
     assert os.listdir(archive.parent) == ["one.pt"]
+
+
+def test_hashing_ends_early_where_nothing_is_replaced(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replaced_records, "_STEP", 1)
+    started = threading.Event()
+    slow = type("Slow", (), {"update": lambda _, __: (started.set(), time.sleep(0.001))})
+    monkeypatch.setattr(replaced_records.hashlib, "sha256", slow)
+
+    def contents(_: Read) -> None:
+        started.wait()
+
+    before = archive.read_bytes()
+    threads = threading.active_count()
+    assert replace_records(str(archive), sha256="", contents=contents) is None
+    assert threading.active_count() == threads
+    assert archive.read_bytes() == before

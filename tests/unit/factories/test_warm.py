@@ -195,6 +195,11 @@ OTHER = {
     "a failure": "import one\ndef make(): raise ValueError('text')",
     "the home of another": "import one, os\ndef make(): return os.listdir(one.HOME)",
     "all objects": "import gc, one\ndef make(): return any(each is one.Thing for each in gc.get_objects())",
+    "all objects, when one is saved": (
+        "import gc, one\nclass Saved:\n    def __getstate__(self):\n"
+        "        return {'seen': any(each is one.Thing for each in gc.get_objects())}\n"
+        "def make(): return Saved()"
+    ),
     "what refers to an object": (
         "import gc, one\ndef make(): return any(each is vars(one) for each in gc.get_referrers(one.Thing))"
     ),

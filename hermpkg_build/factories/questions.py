@@ -1,0 +1,60 @@
+"""Which paths that a factory reads or asks about can decide what it makes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+
+from hermpkg_build.factories.places import Place, Places
+
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
+
+
+def input_test(places: Places, scratch: str) -> Callable[[str], bool]:
+    """A function that tells whether a path can be an input of a factory, which has the folder `scratch`."""
+    left_out = (form(path) for path in (scratch, _OURS) for form in (str, os.path.realpath))
+    others = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
+
+    def is_input(path: str) -> bool:
+        if path == sys.executable or f"{path}/".startswith(others):
+            return False
+        return places.place_of(path) is not Place.STDLIB
+
+    return is_input
+
+
+def question_test(places: Places, scratch: str) -> Callable[[str], bool]:
+    """A function that tells whether a factory can depend on the answer to whether there is a path.
+
+    It cannot where that follows from where the workspace, the interpreter and what is ours are.
+    """
+    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
+    around = {
+        folder
+        for path in (places.workspace_root, *places.search_path, *own, scratch, os.getcwd(), _OURS)
+        for form in (os.path.abspath, os.path.realpath)
+        for folder in _and_those_around(form(path))
+    }
+    prefixes = tuple(
+        os.path.join(form(path), "") for path in own for form in (os.path.abspath, os.path.realpath)
+    )
+
+    def is_question(path: str) -> bool:
+        folder = os.path.join(path, "")
+        if folder in around:
+            return False
+        return places.place_of(path) is not Place.ELSEWHERE or not folder.startswith(prefixes)
+
+    return is_question
+
+
+def _and_those_around(folder: str) -> Iterator[str]:
+    """A folder, and those that it lies in, each with a slash at its end."""
+    while True:
+        yield os.path.join(folder, "")
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return
+        folder = parent
