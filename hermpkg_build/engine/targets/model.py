@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 17
+_MODEL_VERSION = 18
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
