@@ -234,9 +234,9 @@ class _Walk:
         name = source.name
         self._digests[name] = found.digest
         self._has_optional = self._has_optional or found.needed is not found.targets
-        if found.syntax_problem is not None and not self._tolerates(name, found.syntax_problem):
-            return
         if name in self._without_imports:
+            return
+        if found.syntax_problem is not None and not self._tolerates(name, found.syntax_problem):
             return
         self._followed[name] = found
         if found.exports:

@@ -69,8 +69,15 @@ def _module_inside(package: str, inside: str) -> tuple[str, bool]:
     return ".".join([package, *parts[: len(parts) - is_package]]), is_package
 
 
-def encoded_source(text: str) -> bytes:
-    """Source text as the bytes of a file, in the encoding that it declares. Raises UnicodeError."""
+def encoded_source(text: str | bytes) -> bytes:
+    """A source as the bytes of a file, text in the encoding that it declares.
+
+    Raises UnicodeError, TypeError.
+    """
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise TypeError(f"the source of a module is str or bytes, not {type(text).__name__}")
     data = text.encode()
     encoding = declared_encoding(data.replace(b"\r\n", b"\n"))
     try:

@@ -117,7 +117,7 @@ class PackageExporter(ModulePolicies):
         self._plan.save(name, cause="save_module", dependencies=dependencies)
 
     def save_source_string(
-        self, module_name: str, src: str, is_package: bool = False, dependencies: bool = True
+        self, module_name: str, src: str | bytes, is_package: bool = False, dependencies: bool = True
     ) -> None:
         """Pack `src` as the source of the module `module_name`, in place of any saved before."""
         self._check_open()

@@ -98,8 +98,9 @@ class ArchivePath(Traversable):
         return self._archive.read(self._path)
 
     def read_text(self, encoding: str | None = None, errors: str | None = None) -> str:
-        """Read the file as text, by default UTF-8."""
-        return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
+        """Read the file as text, by default UTF-8; lines end in a line feed, as those of any file do."""
+        with self.open("r", encoding, errors) as stream:
+            return str(stream.read())
 
     def open(
         self,

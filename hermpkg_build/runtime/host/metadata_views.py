@@ -39,11 +39,13 @@ class PackedDistribution(importlib.metadata.Distribution):
 
     def read_text(self, filename: str | os.PathLike[str]) -> str | None:
         """Read a metadata file or licence file; None where the artifact has none of that name."""
+        from hermpkg_build.runtime.contents.resources import ArchivePath
+
         record = f"{self._folder}/{filename}"
         name = self._folder.partition("-")[0]
         for place in (record, license_record_name(normalised(name), record)):
             if self._archive.has(place):
-                return self._archive.read(place).decode()
+                return ArchivePath(self._archive, place).read_text()
         return None
 
     def locate_file(self, path: str | os.PathLike[str]) -> Any:

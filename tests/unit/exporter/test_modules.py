@@ -297,6 +297,25 @@ def test_without_dependencies_nothing_is_followed(project, how):
     assert [name for name in project.records(save) if name.startswith("par")] == ["par/own.py"]
 
 
+@pytest.mark.parametrize("how", ["save_source_string", "save_module"])
+def test_what_does_not_parse_is_packed_where_its_imports_are_not_asked_for(project, how):
+    path = project.module("old", "print 'of another Python'\n")
+    arguments = [path.read_text()] if how == "save_source_string" else []
+    packed = project.records(lambda e: getattr(e, how)("old", *arguments, dependencies=False))
+    assert packed["old.py"] == path.read_bytes()
+    with pytest.raises(PackagingError, match="does not parse"):
+        project.records(lambda e: getattr(e, how)("old", *arguments))
+
+
+@pytest.mark.parametrize("source", ["x = 'ä'\n", "# coding: latin-1\nx = 'ä'\n"])
+def test_a_source_may_be_bytes(project, source):
+    data = source.encode("latin-1" if "latin" in source else "utf-8")
+    loaded = project.load(lambda e: e.save_source_string("own", data))
+    assert loaded.import_module("own").x == "ä"
+    with pytest.raises(TypeError, match="str or bytes"):
+        project.records(lambda e: e.save_source_string("own", 1))
+
+
 def test_a_dependency_is_added_by_the_rules(project):
     project.module("own", "x = 1\n")
     assert "own.py" in project.records(lambda e: (e.add_dependency("own"), e.intern("own")))

@@ -69,6 +69,11 @@ def test_resource_reader(load) -> None:
 def test_files_of_a_packaged_package_from_outside(load) -> None:
     files = importlib.resources.files(load(FILES).import_module("pkg"))
     assert (files / "a.txt").read_text() == "alpha\n"
+    lines = importlib.resources.files(
+        load({"pkg/__init__.py": "", "pkg/l.txt": "ä\r\nb\r"}).import_module("pkg")
+    )
+    assert (lines / "l.txt").read_text() == "ä\nb\n"
+    assert (lines / "l.txt").read_bytes().endswith(b"\r\nb\r")
     assert files.joinpath("deep", "er", "c.txt").read_bytes() == b"gamma"
     assert files.joinpath("deep/er/../er/./c.txt").is_file()
     assert [item.name for item in files.joinpath("deep").iterdir()] == ["er"]
