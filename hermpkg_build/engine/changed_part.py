@@ -84,7 +84,7 @@ def changed_part(request: BuildRequest, examined: Examined) -> ChangedPart | Non
         target.label for target in snapshot.result.targets if output_of(examined.path, target) in changed
     }
     labels = [target.label for target in snapshot.result.targets if target.label in concerned]
-    if known != changed or len(labels) < len(concerned) or len(labels) == len(snapshot.result.targets):
+    if known != changed or len(labels) < len(concerned):
         return None
     if not labels or any(map(is_pattern, labels)):
         return None
@@ -180,6 +180,35 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
         ),
         rests,
         _texts(build, whole.targets, part.examined),
+    )
+
+
+def keep_narrowed(path: str, snapshot: Snapshot, larger: Examined, rests: Rests) -> None:
+    """Leave a `snapshot` of some targets at `path`, with what `rests` and a table of texts tell of them.
+
+    They are of the snapshot of a `larger` request, of whose files it has a part. Raises OSError.
+    """
+    labels = [target.label for target in snapshot.result.targets]
+    paths, texts = larger.snapshot.files.paths, load_table(larger.path, snapshot.texts)
+    about = {
+        text: [label for label in rests.warnings[text] if label in {"", *labels}]
+        for text in snapshot.warnings
+        if text in rests.warnings
+    }
+    resting = {
+        label: [snapshot.files.place(paths[file]) for file in rests.of_targets({label}) or ()]
+        for label in labels
+    }
+    try:
+        declared = _read_beside(larger.path, "declared", snapshot.declared)
+    except ValueError:
+        declared = b""
+    _keep(
+        path,
+        replace(snapshot, declared=""),
+        Rests.of(resting, about),
+        texts.of_targets(labels) if texts is not None else None,
+        declared,
     )
 
 

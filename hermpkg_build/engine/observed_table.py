@@ -9,7 +9,7 @@ from hermpkg_build.disk.signatures import FileSignature
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from typing import Literal, TypeAlias
 
     Observed: TypeAlias = tuple[str, "FileSignature | None"]
@@ -79,25 +79,19 @@ class ObservedTable(MutableMapping[str, "Observed"]):
                 found.append(path)
         return found
 
-    def are_unchanged(self, places: Iterable[int]) -> bool:
-        """Whether the paths with these numbers have the signatures that vouch for them."""
-        stat, columns = os.stat, self._columns
-        for at in places:
-            try:
-                now = stat(self.paths[at])
-            except (OSError, ValueError):
-                return False
-            row = tuple([column[at] for column in columns])
-            if (now.st_size, now.st_mtime_ns, now.st_ctime_ns, now.st_ino, now.st_dev) != row:
-                return False
-        return True
-
     def with_changes(self, new: Mapping[str, Observed], without: Collection[str]) -> ObservedTable:
         """Return a table with `new` entries and `without` some others; those that stay keep their order."""
         gone = {self.place(path) for path in without if path in self and path not in new}
         kept = [at for at in range(len(self.paths)) if at not in gone] if gone else range(len(self.paths))
         added = [path for path in new if path not in self]
-        paths = [*map(self.paths.__getitem__, kept), *added] if gone else [*self.paths, *added]
+        table = self.only(kept, added)
+        for path, entry in new.items():
+            table._put(table.place(path), entry)
+        return table
+
+    def only(self, kept: Sequence[int], added: Sequence[str] = ()) -> ObservedTable:
+        """Return a table of the paths with these numbers, in this order, and room for `added` ones."""
+        paths = [*map(self.paths.__getitem__, kept), *added]
         table = ObservedTable(paths, bytearray(ROW * len(paths)))
         for mine, its in zip(self._columns, table._columns, strict=True):
             for start, stop, to in _runs(kept):
@@ -106,8 +100,6 @@ class ObservedTable(MutableMapping[str, "Observed"]):
             table._hashes[_HASH * to : _HASH * (to + stop - start)] = self._hashes[
                 _HASH * start : _HASH * stop
             ]
-        for path, entry in new.items():
-            table._put(table.place(path), entry)
         return table
 
     def place(self, path: str) -> int:

@@ -92,10 +92,8 @@ class TextUses:
             refused |= {*known_files} - before.packed_files()
         packed = {label: _without(files, refused) for label, files in packed.items() if label in labels}
         table = TextTable(
-            packed,
-            {label: files for label, files in listed.items() if label in labels},
-            searched & {path for files in packed.values() for path in files},
-        )
+            packed, listed, searched & {path for files in packed.values() for path in files}
+        ).of_targets(labels)
         is_small = sum(map(len, (*table.packed.values(), *table.listed.values()))) <= _MOST_USES
         return table if is_small else None
 
@@ -130,6 +128,14 @@ class TextTable:
     def packed_files(self) -> frozenset[str]:
         """Return all files that are records of artifacts."""
         return frozenset(path for files in self.packed.values() for path in files)
+
+    def of_targets(self, labels: Collection[str]) -> TextTable:
+        """Return the table with some targets only."""
+        one, other = (
+            {label: files for label, files in uses.items() if label in labels}
+            for uses in (self.packed, self.listed)
+        )
+        return TextTable(one, other, self.searched)
 
     def to_bytes(self) -> bytes:
         """Return the table as bytes, which has each name once."""

@@ -89,7 +89,9 @@ def build(
     if found is not None:
         targets = {label: (sha256, size) for label, _, sha256, size, _ in found[0].values["targets"]}
     else:
-        examined = None if from_nothing else examine(request) or examine_larger(request)
+        own = examined = None if from_nothing else examine(request)
+        if not from_nothing and (examined is None or examined.changed):
+            examined = examine_larger(request, examined) or examined
         part = changed_part(request, examined) if examined is not None else None
         asked = part.part_of_request(1) if part is not None else request
         try:
@@ -97,7 +99,8 @@ def build(
                 told.warnings += examined.snapshot.warnings
                 result = examined.result()
             elif examined is not None and (renewed := find_renewed(examined)) is not None:
-                raise AssertionError(f"what was looked at first could renew {renewed} too")
+                assert examined is not own, "what was looked at first could renew this too"
+                result = renewed
             else:
                 workspace = find_workspace(str(root))
                 declared = part.declared() if part is not None else None

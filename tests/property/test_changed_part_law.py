@@ -7,6 +7,7 @@ the law, or the test would prove nothing.
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,8 +21,10 @@ from hypothesis import strategies as st
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.engine.build import BuildFailedError, build_part
 from hermpkg_build.engine.changed_part import changed_part
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.opening import open_build
 from hermpkg_build.engine.resting import Resting
+from hermpkg_build.engine.rests import Rests
 from hermpkg_build.engine.results import BuildRequest
 from hermpkg_build.engine.snapshot import examine
 from hermpkg_build.loading.evaluation_cache import EvaluationCache
@@ -287,6 +290,91 @@ def test_forgetting_what_targets_rest_on_breaks_builds_of_one(
     monkeypatch.setattr(Resting, "note", forgetful)
     stale, _ = build_one_by_one(tmp_path)
     assert stale == ["//three:out"]
+
+
+Request = tuple[Edit, str]
+UNCHANGED: Edit = lambda before: before  # noqa: E731
+
+
+def wrong_request(workspace: Workspace, requests: Sequence[Request]) -> int | None:
+    """Edit, and build what is asked for, again and again; the first request that gives what is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, cache = Path(folder, "workspace"), Path(folder, "cache")
+        for number, (edit, pattern) in enumerate([(UNCHANGED, "//..."), *requests]):
+            workspace = edit(workspace)
+            time.sleep(TICK_S)
+            workspace.write(root)
+            time.sleep(TICK_S)
+            gave, _ = build(root, cache, pattern)
+            clean_root = Path(folder, f"clean {number}")
+            workspace.write(clean_root)
+            clean, _ = build(clean_root, Path(folder, f"cache {number}"), pattern, from_nothing=True)
+            # What nobody asked for is as it was before.
+            there = {path: gave.artifacts.get(path) for path in clean.artifacts}
+            if replace(gave, artifacts=there) != clean:
+                return number
+    return None
+
+
+requests = st.tuples(
+    st.one_of(edits, st.just(UNCHANGED)),
+    st.sampled_from(["//...", *(f"//{folder}:{name}" for folder in FOLDERS for name in ("out", "code"))]),
+)
+
+
+@settings(max_examples=4, phases=[Phase.generate])
+@given(st.lists(requests, min_size=3, max_size=5))
+def test_requests_for_all_and_for_one_give_what_they_would_from_nothing(history: list[Request]) -> None:
+    assert wrong_request(CHAIN, history) is None
+
+
+ONE = "//three:out"
+MIXED: list[Request] = [
+    (EDITS[0], ONE),  # Known by the build of all, but for what it rests on.
+    (EDITS[1], ONE),  # By its own build.
+    (EDITS[0], "//..."),
+    (UNCHANGED, ONE),  # By the later one of all.
+    (lambda before: replace(before, comments={"one.b": 3}), ONE),
+    (importing("two.a", []), "//two:out"),
+    (lambda before: replace(before, policies={"two": 1}), "//two:out"),
+]
+
+
+def test_requests_for_one_after_builds_of_all_give_what_they_would_from_nothing() -> None:
+    assert wrong_request(CHAIN, MIXED) is None
+
+
+@pytest.mark.parametrize("forgotten", ["rests", "BUILD files"])
+def test_forgetting_what_concerns_one_target_breaks_requests_for_it(
+    monkeypatch: pytest.MonkeyPatch, forgotten: str
+) -> None:
+    only = ObservedTable.only
+
+    def forgetful(self: ObservedTable, kept: Sequence[int], added: Sequence[str] = ()) -> ObservedTable:
+        return only(self, [at for at in kept if not self.paths[at].endswith("two/BUILD")], added)
+
+    if forgotten == "BUILD files":
+        monkeypatch.setattr(ObservedTable, "only", forgetful)
+    else:
+        monkeypatch.setattr(Rests, "of_targets", lambda *_: set())
+    assert wrong_request(CHAIN, MIXED) is not None
+
+
+def test_an_edit_of_one_target_reads_no_build_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, cache = tmp_path / "workspace", tmp_path / "cache"
+    CHAIN.write(root)
+    time.sleep(TICK_S)
+    build(root, cache)
+    monkeypatch.setattr(EvaluationCache, "get", None)
+    ways, state = [], CHAIN
+    for edit in (*EDITS, COMMENT):
+        state = edit(state)
+        state.write(root)
+        time.sleep(TICK_S)
+        ways.append(build(root, cache, ONE)[1])
+        time.sleep(TICK_S)
+    assert [way.looked_at for way in ways] == [[ONE], [ONE], []]
+    assert [way.by_look for way in ways] == [False, False, True]
 
 
 @pytest.mark.parametrize("change", ["BUILD", "folder", "artifact"])

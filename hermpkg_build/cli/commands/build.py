@@ -147,8 +147,8 @@ def _bring_up_to_date(
 
     # A snapshot knows what the build looked at, but not why.
     examined = None if arguments.inputs else examine(request)
-    if examined is None and not (arguments.inputs or tells_why):
-        examined = examine_larger(request)
+    if (examined is None or examined.changed) and not (arguments.inputs or tells_why):
+        examined = examine_larger(request, examined) or examined
     renewed = None if examined is None or tells_why else find_renewed(examined)
     if renewed is not None:
         result, told = renewed, [target for target in renewed.targets if target.path] or renewed.targets
