@@ -17,7 +17,11 @@ def imported_meanwhile(*names: str) -> Iterator[None]:
         yield
         return
     thread = threading.Thread(target=_import, args=[missing], name="hermpkg-imports", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # There can be no more threads: the modules are imported when they are needed.
+        yield
+        return
     try:
         yield
     finally:

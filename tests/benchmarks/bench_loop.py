@@ -20,6 +20,8 @@ from pathlib import Path
 
 from bench_build import EXAMPLE, EXPORT
 
+from hermpkg_build.factories.processor import baseline_variables
+
 OWN_WORK = """
 import sys, time
 sys.path.insert(0, ".")
@@ -131,12 +133,11 @@ class Loop:
         self.build(target)
         return self.build(target)
 
-    def own_work(self) -> float:
+    def own_work(self, **variables: str) -> float:
         """The seconds that the factory itself takes."""
+        environment = {**self.environment, **variables}
         words = [sys.executable, "-c", OWN_WORK]
-        done = subprocess.run(
-            words, cwd=self.workspace, env=self.environment, check=True, capture_output=True
-        )
+        done = subprocess.run(words, cwd=self.workspace, env=environment, check=True, capture_output=True)
         self.processor = float(done.stdout)
         return self.processor
 
@@ -189,6 +190,7 @@ def _rows(loop: Loop) -> Iterator[Row]:
     )
     yield Row(name="torch.package, export again", run=lambda: loop.run([sys.executable, "-c", EXPORT]))
     yield Row(name="the factory's own work", run=loop.own_work)
+    yield Row(name="the same, as on any processor", run=lambda: loop.own_work(**baseline_variables()))
     yield Row(
         name="an edit that the factory runs",
         run=lambda: loop.edited(net, code, target),
