@@ -6,13 +6,13 @@ snapshots depend on the inode and the time of change of a file beside them, whic
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from stat import S_ISREG
 
 from hermpkg_build.core.folders import STATE_FOLDER
+from hermpkg_build.core.quick_json import loads
 from hermpkg_build.core.short_hash import short_hash
 from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, signature_of
@@ -56,7 +56,7 @@ class StoredSnapshot:
         Raises ValueError, KeyError, TypeError, AttributeError and RecursionError for anything else.
         """
         start = data.index(b"\n") + 1
-        values: Values = json.loads(data[:start].decode(errors="surrogateescape"))
+        values: Values = loads(data[:start].decode(errors="surrogateescape"))
         if values["format"] != FORMAT:
             return None
         tables = []
@@ -72,6 +72,8 @@ class StoredSnapshot:
         """Return all of it."""
         tables = [self.outputs, self.files, self.directories]
         paths = {name: table.paths for name, table in zip(_TABLES, tables, strict=True)}
+        import json
+
         line = json.dumps({**self.values, "format": FORMAT, "paths": paths})
         rows = b"".join(table.rows() for table in tables)
         return b"%b\n%b" % (line.encode(errors="surrogateescape"), rows)
