@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.label import Label
     from hermpkg_build.factories.request import ModelObject
 
-_VERSION = 5
+_VERSION = 6
 """Changes whenever `artifact_request` gives another one for the same target, or it is recorded otherwise."""
 
 
