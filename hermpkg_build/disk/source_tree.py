@@ -134,6 +134,16 @@ class SourceTree:
         """As `digest`, for targets that are known to rest on the file: see `shared_files`."""
         return self._digests.get(path) or self._digest(path)
 
+    def digests_and_bytes(self, paths: Sequence[str]) -> list[tuple[Digest, bytes | None]]:
+        """As `digests_for_targets`, with the bytes of those files that had to be read."""
+        self._load_index(paths)
+        found: list[tuple[Digest, bytes | None]] = []
+        for path in paths:
+            known = self._digests.get(path) or self._recorded(path)
+            data = self.read_for_targets(path) if known is None else None
+            found.append((known or self._digests[path], data))
+        return found
+
     def digests(self, paths: Sequence[str]) -> list[Digest]:
         """The digests of many files, in their order; faster than one by one. Raises as `read`."""
         self._shared.update(paths)
@@ -141,9 +151,12 @@ class SourceTree:
 
     def digests_for_targets(self, paths: Sequence[str]) -> list[Digest]:
         """As `digests`, for targets that are known to rest on the files: see `shared_files`."""
+        self._load_index(paths)
+        return [self.digest_for_targets(path) for path in paths]
+
+    def _load_index(self, paths: Sequence[str]) -> None:
         if self._index is not None:
             self._index.load({path.rpartition("/")[0] for path in paths if path not in self._digests})
-        return [self.digest_for_targets(path) for path in paths]
 
     def read_for_code(self, path: str) -> bytes:
         """As `read`, of a module of which only the code counts: see `files_by_text`."""
@@ -205,16 +218,25 @@ class SourceTree:
         if path in self._given:
             return self._digests.setdefault(path, Digest.of(self._given[path]))
         try:
-            if self._index is not None:
-                signature = signature_of(os.stat(path))
-                recorded = self._index.get(path, signature)
-                if recorded is not None:
-                    return self._remember(path, recorded, signature)
+            recorded = self._recorded(path)
+            if recorded is not None:
+                return recorded
             digest, signature = hash_file(path)
         except (FileNotFoundError, NotADirectoryError):
             self.entries(os.path.dirname(path))
             raise
         return self._observe(path, digest, signature)
+
+    def _recorded(self, path: str) -> Digest | None:
+        """The digest that the index has of a file as it is now, if any."""
+        if self._index is None or path in self._given:
+            return None
+        try:
+            signature = signature_of(os.stat(path))
+        except OSError:
+            return None  # Who reads it is told.
+        recorded = self._index.get(path, signature)
+        return self._remember(path, recorded, signature) if recorded is not None else None
 
     def _observe(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
         """Remember what was read now, also in the index where the signature can be trusted later."""

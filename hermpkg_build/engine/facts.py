@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.errors import AnalysisError, Location
-from hermpkg_build.source.known_facts import FactsStore, KnownFacts
+from hermpkg_build.source.known_facts import WORTH_PROCESSES, FactsStore, KnownFacts
 from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source
 
 if TYPE_CHECKING:
@@ -67,11 +67,15 @@ class CachedFacts:
 
     def _facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         with self._lock:
-            digests = self._tree.digests_for_targets([module.path for module in modules])
+            paths = [module.path for module in modules]
+            read = dict[Digest, bytes | None]()
+            if len(modules) < WORTH_PROCESSES:
+                read.update(self._tree.digests_and_bytes(paths))
+            digests = self._tree.digests_for_targets(paths)
             sources = dict(zip(digests, modules, strict=True))
             self._learn_known(sources)
             missing = {digest for digest in digests if digest not in self._facts}
-            self._facts.work_out({digest: _source(sources[digest]) for digest in missing})
+            self._facts.work_out({digest: _source(sources[digest], read.get(digest)) for digest in missing})
             self._tell(modules, digests, missing)
             return [self._facts[digest] for digest in digests]
 
@@ -131,9 +135,9 @@ class CachedFacts:
                 self._journal.action_recalled("analyse", module.name)
 
 
-def _source(module: ModuleSource) -> Source:
+def _source(module: ModuleSource, data: bytes | None = None) -> Source:
     # Files that people edit are parsed: bytecode can be that of another text of the same size and time.
-    return Source(path=module.path, trusts_bytecode=module.origin is not Origin.WORKSPACE)
+    return Source(path=module.path, data=data, trusts_bytecode=module.origin is not Origin.WORKSPACE)
 
 
 def _pack_of(module: ModuleSource) -> str:

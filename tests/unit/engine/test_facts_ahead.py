@@ -15,6 +15,8 @@ import pytest
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.module_roles import ModuleKind, Origin
+from hermpkg_build.disk import unchanged_files
+from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.facts_ahead import FactsAhead
@@ -84,6 +86,20 @@ def test_a_target_finds_what_helpers_have_worked_out(
         assert store.filled.wait(60)
     monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_source", None)  # Nothing is left to do.
     check(facts, modules, journal)
+
+
+def test_each_source_is_read_once(
+    modules: list[ModuleSource], journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, opened = list[str](), unchanged_files.open_regular
+
+    def noting(path: str) -> tuple[int, FileSignature]:
+        read.append(path)
+        return opened(path)
+
+    monkeypatch.setattr(unchanged_files, "open_regular", noting)
+    check(CachedFacts(SourceTree(), Store(), journal, 2), modules, journal)
+    assert sorted(read) == sorted(module.path for module in modules)
 
 
 def test_a_target_that_comes_first_waits_for_nobody(modules: list[ModuleSource], journal: Journal) -> None:
