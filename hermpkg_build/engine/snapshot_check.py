@@ -14,6 +14,7 @@ from stat import S_ISREG
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.quick_json import loads
 from hermpkg_build.core.short_hash import short_hash
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.engine.observed_table import ROW, ObservedTable
@@ -103,7 +104,7 @@ def path_of(root: str, directory: str, words: Sequence[str]) -> str:
     Raises OSError where there can be none.
     """
     origin = origin_of_state(root)
-    interpreter = sys.version, sys.executable, *sys.path
+    interpreter = sys.version, sys.executable, *sys.path, *library_paths().values()
     text = "\0".join([origin, str(FORMAT), __version__, *interpreter, directory, root, *words])
     name = short_hash(text.encode(errors="surrogateescape"))[:32]
     return os.path.join(root, STATE_FOLDER, "requests", f"{name}.snapshot")

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.dataclass import dataclass
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
-# Without these the dynamic loader may not find libraries that the user's own Python finds.
-_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +101,6 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
         "TZ": conditions.time_zone,
     }
     return {**library_paths(), **fixed, **conditions.environment}
-
-
-def library_paths() -> dict[str, str]:
-    """The environment variables of this process that tell the dynamic loader where to look."""
-    return {name: os.environ[name] for name in _LIBRARY_PATHS if name in os.environ}
 
 
 def interpreter_words() -> list[str]:

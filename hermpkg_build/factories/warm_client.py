@@ -22,8 +22,9 @@ from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.dataclass import dataclass
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
-from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines, library_paths
+from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines
 from hermpkg_build.factories.request import EXIT_COLD, RESULT, ModelRequest
 from hermpkg_build.factories.warm_messages import peer_of, receive, send
 from hermpkg_build.version import __version__

@@ -38,6 +38,7 @@ from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.listings import order_listings
+from hermpkg_build.factories.loaded_libraries import with_libraries
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.observation import (
     FileObserver,
@@ -106,7 +107,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             storages=exporter.storages,
             key_offsets=pickled.key_offsets,
             observed_modules=tuple(observed_imports(finder, places)),
-            observed_files=files,
+            observed_files=with_libraries(files, places, str(folder)),
             data_read=data_among(files.read, request, places),
             workspace_reads=reads_of_workspace(files.read, request, places),
             missed=observer.missed(work),
@@ -126,7 +127,8 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
         if "error" in result:
             # The failure can depend on these files, or on their absence.
             with suppress(Exception):
-                result["observed_files"] = to_json(observer.files(finder, places, str(folder)))
+                files = observer.files(finder, places, str(folder))
+                result["observed_files"] = to_json(with_libraries(files, places, str(folder)))
         _flush()
         _leave(result, folder)
 

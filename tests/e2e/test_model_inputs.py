@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -118,6 +121,61 @@ def test_a_file_outside_the_workspace(models: Any, tmp_path: Path) -> None:
     assert made(models) == "one"
     outside.write_text("two")
     assert made(models) == "two"
+
+
+LOADS: dict[str, tuple[str, dict[str, object]]] = {
+    "by its path": ("{here}/outer/libouter.so", {"outer/libouter.so": 2}),
+    "by its name": ("libouter.so", {"outer/libouter.so": 2}),
+    "by its name, first elsewhere": ("libouter.so", {"first/libouter.so": 2}),
+    "by another one": ("{here}/needing/libneeding.so", {"inner/libinner.so": 2}),
+    "by a link": ("{here}/needing/libneeding.so", {"inner/libinner.so": "libinner.so.2"}),
+}
+
+
+@pytest.mark.skipif(
+    shutil.which("cc") is None or sys.platform != "linux", reason="no C compiler, or no Linux"
+)
+@pytest.mark.parametrize("how", LOADS)
+def test_a_library_elsewhere_that_the_loader_opens(models: Any, tmp_path: Path, how: str) -> None:
+    here = tmp_path / "libraries"
+    for name in ("first", "outer", "inner", "needing"):
+        (here / name).mkdir(parents=True)
+
+    def make_library(path: str, value: str, *words: str) -> None:
+        code = here / "code.c"
+        code.write_text(f"int inner(void); int value(void) {{ return {value}; }}")
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", f"{here}/{path}.new", code, *words], check=True)
+        (here / f"{path}.new").replace(here / path)
+
+    def change(path: str, new: object) -> None:
+        if isinstance(new, str):
+            (here / path).unlink(missing_ok=True)
+            (here / path).symlink_to(new)
+        else:
+            make_library(path, f"{new}; }} int inner(void) {{ return {new}")
+
+    change("outer/libouter.so", 1)
+    for number in (1, 2):
+        change(f"inner/libinner.so.{number}", number)
+    change("inner/libinner.so", "libinner.so.1")
+    make_library("needing/libneeding.so", "inner()", f"{here}/inner/libinner.so", f"-Wl,-rpath,{here}/inner")
+    library, changes = LOADS[how]
+    models.write(
+        "app/factory.py",
+        f"import ctypes\ndef make(): return ctypes.CDLL({library.format(here=here)!r}).value()\n",
+    )
+    environment = {"LD_LIBRARY_PATH": f"{here}/first:{here}/outer"}
+    assert made(models, env=environment) == 1
+    assert models.build("//app", env=environment).target["status"] == "up-to-date"
+    for path, new in changes.items():
+        change(path, new)
+    assert made(models, env=environment) == 2
+
+
+def test_where_the_loader_looks_is_an_input(models: Any) -> None:
+    models.write("app/factory.py", "import os\ndef make(): return os.environ.get('LD_LIBRARY_PATH')\n")
+    for paths in ("/one", "/two"):
+        assert made(models, env={"LD_LIBRARY_PATH": paths}) == paths
 
 
 UNSEEN_READS = {

@@ -9,10 +9,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from hermpkg_build.dataclass import replace
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
 from hermpkg_build.engine.remote.worker_code import WORKER, worker_code
-from hermpkg_build.factories.child import library_paths
 from hermpkg_build.remote.grpc.execution import Command
 from hermpkg_build.remote.reapi.merkle import InputRoot, input_root
 from hermpkg_build.remote.transport import Blob

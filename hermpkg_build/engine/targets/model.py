@@ -13,6 +13,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.core.texts import listed
 from hermpkg_build.dataclass import replace
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
@@ -169,6 +170,8 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
         "importable workspace modules": "\n".join(sorted(request.modules)),
         **build.environment_inputs(),
     }
+    if paths := library_paths():
+        inputs["library paths"] = dumps(paths).decode()
     if build.request.conditions is not None:
         inputs["conditions"] = dumps(to_json(request.conditions)).decode()
     if target.weights is not None:

@@ -19,6 +19,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.disk.standard_library import interpreter
@@ -28,7 +29,6 @@ from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import BuildInterruptedError, PackageTestError
-from hermpkg_build.factories.child import library_paths
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.store.action_cache import ActionResult

@@ -1,0 +1,65 @@
+"""Tells which libraries the dynamic loader has opened in this process, whoever asked for them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+from hermpkg_build.dataclass import replace
+from hermpkg_build.disk.library_paths import library_paths
+from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.request import ObservedFiles
+
+_SYSTEMS = ("/lib", "/usr/lib", "/usr/libexec")
+"""What the folders of the system's own libraries begin with, for which the platform stands."""
+_INTERPRETERS = "libpython"
+"""How the library that is the interpreter is called, for which its version stands."""
+
+
+class _Loaded(ctypes.Structure):
+    """The first fields of ``dl_phdr_info`` of <link.h>."""
+
+    _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
+
+
+def with_libraries(seen: ObservedFiles, places: Places, scratch: str) -> ObservedFiles:
+    """What was `seen`, and the libraries that are loaded, by the paths that they were found by.
+
+    A library that appears in a folder where the loader looks first would be loaded instead. Those in the
+    folder `scratch` are the factory's own.
+    """
+    own = os.path.join(scratch, ""), os.path.join(os.path.realpath(scratch), "")
+    loaded = {path for path in loaded_libraries() if _is_input(path, places) and not path.startswith(own)}
+    folders = {folder for paths in library_paths().values() for folder in paths.split(os.pathsep)}
+    listed = {folder for folder in folders if os.path.isabs(folder) and _is_input(folder, places)}
+    return replace(
+        seen,
+        read=tuple(sorted({*seen.read, *loaded} - {*seen.code})),
+        listed=tuple(sorted({*seen.listed, *listed})),
+    )
+
+
+def loaded_libraries() -> list[str]:
+    """The absolute paths of libraries that the loader has opened, where the system tells: on Linux."""
+    found: list[str] = []
+    if sys.platform != "linux":
+        return found
+
+    def note(info: ctypes._Pointer[_Loaded], _size: int, _data: object) -> int:
+        name = os.fsdecode(info.contents.name or b"")
+        if os.path.isabs(name):
+            found.append(os.path.normpath(name))
+        return 0
+
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Loaded), ctypes.c_size_t, ctypes.c_void_p)
+    ctypes.CDLL(None).dl_iterate_phdr(kind(note), None)
+    return [path for path in found if os.path.isfile(path)]
+
+
+def _is_input(path: str, places: Places) -> bool:
+    """Whether a library or a folder of libraries is neither the system's nor the interpreter's own."""
+    place = places.place_of(path)
+    if place is Place.ELSEWHERE:
+        return not path.startswith(_SYSTEMS) and not os.path.basename(path).startswith(_INTERPRETERS)
+    return place is not Place.STDLIB
