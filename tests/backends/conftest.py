@@ -71,7 +71,10 @@ ARTIFACT = "acme_shop/models/art.pt"
 
 @dataclass(frozen=True)
 class Backend:
-    """A build backend as a project names it, what else it asks of one, and what artifacts ask."""
+    """A build backend as a project names it, what else it asks of one, and what artifacts ask.
+
+    `program` is what must be there beside Python; not `is_reproducible` is what makes other bytes by itself.
+    """
 
     name: str
     requires: str
@@ -80,6 +83,8 @@ class Backend:
     files: Mapping[str, str] = field(default_factory=dict)
     for_artifacts: str = ""
     asks_plugins: bool = False
+    is_reproducible: bool = True
+    program: str = ""
 
     def document(self, *, with_artifacts: bool) -> str:
         """The tables of pyproject.toml that are the project's own."""
@@ -97,6 +102,22 @@ python = import('python').find_installation(pure: true)
 install_subdir('src/acme_shop', install_dir: python.get_install_dir())
 """
 CMAKE = "cmake_minimum_required(VERSION 3.15)\nproject(acme_shop LANGUAGES NONE)\n"
+MATURIN = """
+[tool.maturin]
+bindings = "bin"
+module-name = "acme_shop"
+python-source = "src"
+"""
+CARGO = """
+[package]
+name = "acme-shop"
+version = "1.0.0"
+edition = "2021"
+
+[[bin]]
+name = "acme-hello"
+path = "rust/main.rs"
+"""
 BACKENDS = [
     Backend("setuptools", "setuptools>=77", "setuptools.build_meta", asks_plugins=True,
             more='[tool.setuptools.package-data]\nacme_shop = ["**/*.csv"]\n'),
@@ -109,6 +130,10 @@ BACKENDS = [
     Backend("flit", "flit_core>=3.11", "flit_core.buildapi", more='[tool.flit.module]\nname = "acme_shop"\n'),
     Backend("meson", "meson-python", "mesonpy", files={"meson.build": MESON}),
     Backend("scikit-build", "scikit-build-core", "scikit_build_core.build", files={"CMakeLists.txt": CMAKE}),
+    Backend("py-build-cmake", "py-build-cmake>=0.5", "py_build_cmake.build",
+            more='[tool.py-build-cmake.module]\nname = "acme_shop"\ndirectory = "src"\n'),
+    Backend("maturin", "maturin>=1.7", "maturin", more=MATURIN,
+            files={"Cargo.toml": CARGO, "rust/main.rs": "fn main() {}\n"}, is_reproducible=False, program="cargo"),
 ]  # fmt: skip
 
 

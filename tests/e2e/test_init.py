@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import zipfile
 
@@ -80,6 +81,18 @@ def plain(tmp_path, make_workspace):
     made = make_workspace(tmp_path / "plain", tmp_path / "cache")
     made.write("net.py", NET)
     return made
+
+
+def test_what_it_proposes_is_pasted_and_builds(plain):
+    """Also where the imports of the file tell that its module has a shorter name."""
+    (plain.root / "net.py").unlink()
+    plain.write("code/nets/words.py", "WORD = 1\n")
+    plain.write("code/train.py", "from nets.words import WORD\n\n" + NET.replace("make", "make_net"))
+    told = plain.run("init")
+    assert told.code == 2
+    pasted = plain.run(*shlex.split(told.stderr.strip().splitlines()[-1])[1:])
+    assert pasted.code == 0, pasted.stderr
+    assert 'factory = "train:make_net"' in (plain.root / "BUILD").read_text()
 
 
 def test_a_dry_run_shows_the_files_and_writes_none(plain):

@@ -3,16 +3,19 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.inspection.verify.varied_conditions import startable_locale
 
 HERE = {
     "PYTHONHASHSEED": "1",
     "TZ": "UTC",
-    "LC_ALL": "C",
+    # Python itself starts under it, also in a checkout whose path has letters beyond ASCII.
+    "LC_ALL": startable_locale(sys.executable, "C"),
 }
 ELSEWHERE = {
     "PYTHONHASHSEED": "4242",

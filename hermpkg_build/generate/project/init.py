@@ -36,12 +36,12 @@ from hermpkg_build.generate.project.joined import joined_texts, refuse_taken_nam
 from hermpkg_build.generate.project.proposals import proposal
 from hermpkg_build.generate.project.source_roots import (
     factory_file,
-    file_of_module,
     project_layout,
     roots_for_imports,
 )
 from hermpkg_build.generate.project.sources import ProjectSources
 from hermpkg_build.generate.project.trial import Trial, TrialRequest, try_model
+from hermpkg_build.loading.declared_modules import module_name
 from hermpkg_build.loading.layout import Layout, project_name, project_root
 from hermpkg_build.loading.workspace import Workspace, find_workspace
 
@@ -241,9 +241,7 @@ class _Init:
 
     def _module_by_layout(self, path: str, module: str) -> str:
         """The name of the factory's module, which more roots may have made shorter."""
-        if file_of_module(module, self._layout, self._sources) == path:
-            return module
-        return factory_file(os.path.join(self._root, path), self._layout, self._sources)[1]
+        return module_name(path, self._layout.source_roots) or module
 
     def _example(self, path: str, module: str) -> tuple[str, str] | None:
         """The module and the function of an example: what was asked for, else one beside the factory."""

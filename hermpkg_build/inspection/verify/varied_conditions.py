@@ -65,7 +65,7 @@ def build_conditions(varied: Collection[str], scratch: str, variant: int = 1) ->
         factory=FactoryConditions(
             hash_seed=100 + variant if "hash-seed" in varied else 0,
             time_zone=_TIME_ZONES[other] if "time-zone" in varied else "UTC",
-            locale=_other_locale(sys.executable, _LOCALES[other]) if "locale" in varied else "C.UTF-8",
+            locale=startable_locale(sys.executable, _LOCALES[other]) if "locale" in varied else "C.UTF-8",
             umask=(0o077, 0o002, 0o027)[other] if "umask" in varied else 0o022,
             home=f"{scratch}/{'another home' if 'home' in varied else 'home'}",
             environment=_variables(variant) if "environment" in varied else {},
@@ -98,7 +98,7 @@ def _variables(variant: int) -> dict[str, str]:
 
 
 @cache
-def _other_locale(interpreter: str, locale: str) -> str:
+def startable_locale(interpreter: str, locale: str) -> str:
     """The locale, or the usual one by another name where Python does not start under it at all.
 
     Before Python 3.13 that is so where an editable install has put a folder with letters beyond ASCII into a
