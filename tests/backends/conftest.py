@@ -133,7 +133,8 @@ BACKENDS = [
     Backend("py-build-cmake", "py-build-cmake>=0.5", "py_build_cmake.build",
             more='[tool.py-build-cmake.module]\nname = "acme_shop"\ndirectory = "src"\n'),
     Backend("maturin", "maturin>=1.7", "maturin", more=MATURIN,
-            files={"Cargo.toml": CARGO, "rust/main.rs": "fn main() {}\n"}, is_reproducible=False, program="cargo"),
+            files={"Cargo.toml": CARGO, "rust/main.rs": "fn main() {}\n"},
+            is_reproducible=False, program="cargo"),
 ]  # fmt: skip
 
 
