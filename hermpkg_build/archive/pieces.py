@@ -5,8 +5,7 @@ from __future__ import annotations
 import mmap
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator
 
 from hermpkg_build.errors import ArchiveError
 
@@ -73,10 +72,6 @@ def hash_of(pieces: Iterable[memoryview]) -> str:
     return hasher.hexdigest()
 
 
-class _Hashed(Protocol):
-    def sha256(self, name: str, /) -> str: ...
-
-
 def too_large_for_memory(file: str, record: str) -> ArchiveError:
     """The error for a record that is to be read whole and cannot be."""
     return ArchiveError(
@@ -84,8 +79,3 @@ def too_large_for_memory(file: str, record: str) -> ArchiveError:
         facts=[("file", file), ("record", record)],
         next_step="do not trust an artifact that you were sent with a record of this size",
     )
-
-
-def digest_if_listed(archive: _Hashed, name: str, size: int, listed: Mapping[str, str]) -> str:
-    """Return ``<sha256>/<size>`` of a record; without the hash where it is `listed` with another size."""
-    return f"{archive.sha256(name) if listed[name].endswith(f'/{size}') else ''}/{size}"

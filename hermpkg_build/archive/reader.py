@@ -5,14 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import problem_with_size
-from hermpkg_build.archive.members import Member, Members
+from hermpkg_build.archive.members import Member, Members, checksums_of
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.archive.root_folder import below_root
@@ -82,6 +82,7 @@ class ArchiveReader(Closing):
         self._members = Members({})
         self._entries: dict[str, Entry] = {}
         self._offsets: dict[str, int] = {}
+        self._check: Callable[[str, memoryview], None] | None = None
         self._file = source if isinstance(source, ArchiveBytes) else ArchiveFile(source)
         self.name: str = self._file.name
         try:
@@ -138,6 +139,8 @@ class ArchiveReader(Closing):
         except MemoryError:
             raise too_large_for_memory(self.name, name) from None
         self._compare(entry, zlib.crc32(data))
+        if self._check is not None:
+            self._check(name, memoryview(data))
         return data
 
     def pieces(self, name: str) -> Iterator[memoryview]:
@@ -156,14 +159,27 @@ class ArchiveReader(Closing):
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only, shaped (size,).
 
-        They are *not* compared with their CRC. Those of a stored record are the mapped file itself, and stay
-        usable after `close`.
+        They are *not* compared with their CRC, unless reads are checked. Those of a stored record are the
+        mapped file itself, and stay usable after `close`.
         Raises ArchiveError.
         """
         entry = self.entry(name)
         if not entry.is_stored or self._file.is_released:
             return memoryview(self.read(name))
-        return self._file.view[entry.offset : entry.offset + entry.size].toreadonly()
+        view = self._file.view[entry.offset : entry.offset + entry.size].toreadonly()
+        if self._check is not None:
+            self._compare(entry, zlib.crc32(view))
+            self._check(name, view)
+        return view
+
+    @property
+    def checks_reads(self) -> bool:
+        """Whether records are checked when they are read."""
+        return self._check is not None
+
+    def check_reads(self, check: Callable[[str, memoryview], None]) -> None:
+        """From now on, call `check` with the name and the bytes of whatever `read` and `view` return."""
+        self._check = check
 
     def raw(self) -> memoryview:
         """Return the whole file, read-only, shaped (size,); usable after `close` where it is mapped."""
@@ -191,21 +207,18 @@ class ArchiveReader(Closing):
         """
         return hash_of(self._compared(name))
 
-    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
-        """Return ``<sha256>/<size>`` of each of the records `names`, which are compared with their CRCs.
+    def checksums(self) -> str:
+        """Return the digest of what the directory says of all records: see `Manifest`."""
+        return checksums_of(self._members.checksums())
 
-        Many small ones are read at once. A large one that has another size than it is `listed` with is not
-        read, and has no hash. Raises ArchiveError.
+    def hashes(self, names: Iterable[str]) -> Iterator[str]:
+        """Give the SHA-256 of each of the records `names`, in hexadecimal; all are compared with their CRCs.
+
+        They are read on all cores. Raises ArchiveError.
         """
-        swept = list(self._swept(names, True))
-        to_read = [name for name, size, sha256 in swept if not sha256 and listed[name].endswith(f"/{size}")]
-        read = dict(zip(to_read, self._sha256_of_each(to_read), strict=True))
-        return {name: f"{sha256 or read.get(name, '')}/{size}" for name, size, sha256 in swept}
-
-    def _sha256_of_each(self, names: Sequence[str]) -> Iterator[str]:
         from hermpkg_build.archive.record_digests import digest_records
 
-        for name, sha256, crc32, problem in digest_records(self, names) if names else ():
+        for name, sha256, crc32, problem in digest_records(self, names):
             if problem is not None:
                 raise problem
             self._compare(self.entry(name), crc32)
@@ -216,25 +229,21 @@ class ArchiveReader(Closing):
 
         Whether a record is as the directory says is found out when it is read. Raises ArchiveError.
         """
-        try:
-            return self._members.sizes(names)
-        except KeyError as missing:
-            raise self._no_record(str(missing.args[0])) from None
+        sizes = {name: size for name, _, size in self._members.checksums()}
+        return [sizes[name] for name in names]
 
-    def _swept(self, names: Iterable[str], contents: bool) -> Iterable[tuple[str, int, str]]:
-        """Find records: their names, sizes and, where it is cheap, SHA-256; in the order of the file."""
+    def _find(self, names: Iterable[str]) -> None:
+        """Find many records at once, best in the order of the file; raise ArchiveError for a damaged one."""
         entries = self._members.entries
         found = {name: entries.get(name) or self._member(name) for name in names}
         folder = f"{self.root}/" if self.root else ""
         full_names = [(folder + name).encode() for name in found]
-        places, sizes, hashes = sweep(self._file.read_at, full_names, found.values(), self._limit, contents)
-        self._offsets.update(zip(found, places, strict=True))
-        if -1 in places:
-            for at, name in enumerate(found):
-                if places[at] < 0:
-                    del self._offsets[name]
-                    sizes[at] = self.size(name)
-        return zip(found, sizes, hashes, strict=True)
+        places = sweep(self._file.read_at, full_names, found.values(), self._limit)
+        for name, place in zip(found, places, strict=True):
+            if place < 0:
+                self.entry(name)
+            else:
+                self._offsets[name] = place
 
     def _compared(self, name: str) -> Iterator[memoryview]:
         """Give what `pieces` gives, and compare it with the CRC behind the last. Raises ArchiveError."""
@@ -288,7 +297,7 @@ class ArchiveReader(Closing):
         """
         names = list(names)
         if unknown := [name for name in names if name not in self._offsets]:
-            self._swept(unknown, False)
+            self._find(unknown)
         whole, compared = self._private_mapping(mapped), CHECKED
         length = len(self._file.view)
         if whole is None and length <= COPIED and len(names) >= _MANY:

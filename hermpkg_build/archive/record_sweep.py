@@ -1,10 +1,9 @@
-"""Finds and reads very many small records in the order of the file, many of them with one system call."""
+"""Finds very many small records in the order of the file, many of them with one system call."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
-from zlib import crc32 as crc_of
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.members import Member
@@ -13,9 +12,6 @@ _FIRST = 8 << 10
 _WINDOW = 256 << 10
 """So many bytes are read at once: few at first, twice as many where the next record follows the last."""
 
-_LARGEST = 64 << 10
-"""A larger record is read alone."""
-
 _ROOM = 256
 """More than the padding of a header usually takes."""
 
@@ -23,7 +19,7 @@ _HEADER = z.LOCAL.size
 _UNUSUAL = ~z.FLAG_UTF8
 _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 # Of an entry of the directory, behind its signature.
-_NEEDED = Struct("<4xHH4xIII10xII")
+_NEEDED = Struct("<4xHH8xII10xII")
 _FILE_TYPE = 0o170000 << 16
 _SYMLINK = 0o120000 << 16
 
@@ -33,28 +29,23 @@ def sweep(
     names: Sequence[bytes],
     entries: Iterable[bytes | Member],
     limit: int,
-    contents: bool,
-) -> tuple[list[int], list[int], list[str]]:
-    """Return the place and the size of each record, and, of its `contents`, the SHA-256 in hexadecimal.
+) -> list[int]:
+    """Return the place of each record.
 
     `names` are the full ones, as they stand in the archive; best in the order of the file. `read_at` reads so
-    many bytes from a place on. A record that is unusual, large or damaged has the place -1: whoever reads it
-    alone finds out. All members lie before `limit`.
+    many bytes from a place on. A record that is unusual or damaged has the place -1: whoever reads it alone
+    finds out. All members lie before `limit`.
     """
-    from hashlib import sha256
-
     window, first, last, amount = b"", 0, 0, _FIRST
-    places, sizes, hashes = [-1] * len(names), [0] * len(names), [""] * len(names)
+    places = [-1] * len(names)
     for index, (name, entry) in enumerate(zip(names, entries, strict=True)):
         if type(entry) is not bytes:
             continue
-        flags, method, crc32, packed, sizes[index], external, header = _NEEDED.unpack_from(entry)
-        if method or flags & _UNUSUAL or packed != sizes[index] or external & _FILE_TYPE == _SYMLINK:
-            continue
-        if contents and packed > _LARGEST:
+        flags, method, packed, size, external, header = _NEEDED.unpack_from(entry)
+        if method or flags & _UNUSUAL or packed != size or external & _FILE_TYPE == _SYMLINK:
             continue
         length = _HEADER + len(name)
-        end = header + length + (packed if contents else 0) + _ROOM
+        end = header + length + _ROOM
         if header < first or end > last:
             amount = min(2 * amount, _WINDOW) if header < last + amount else _FIRST
             first, window = header, read_at(header, max(amount, end - header))
@@ -67,10 +58,5 @@ def sweep(
         start += window[at + 28] | window[at + 29] << 8
         if first + start + packed > limit:
             continue
-        if contents:
-            data = window[start : start + packed]
-            if len(data) != packed or crc_of(data) != crc32:
-                continue
-            hashes[index] = sha256(data).hexdigest()
         places[index] = first + start
-    return places, sizes, hashes
+    return places

@@ -8,12 +8,14 @@ import mmap
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import read_central_directory
 from hermpkg_build.archive.layout import storage_number
+from hermpkg_build.archive.members import checksums_of
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
 from hermpkg_build.core.closing import Closing
@@ -31,9 +33,6 @@ _STEP = 4 << 20
 
 _NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EBADF)
 
-Read = Callable[[str], bytes]
-"""Reads a record of the archive as it is, by its name without the root folder. Raises KeyError."""
-
 
 class Replaced(NamedTuple):
     """The file that an archive has become."""
@@ -44,11 +43,11 @@ class Replaced(NamedTuple):
 
 
 def replace_records(
-    path: str, *, sha256: str, contents: Callable[[Read], Mapping[str, bytes] | None]
+    path: str, *, sha256: str, contents: Callable[[PresentArchive], Mapping[str, bytes] | None]
 ) -> Replaced | None:
     """Replace the archive at `path`, which this version wrote, by one with other `contents` of some records.
 
-    These are given what reads the records as they are, and return the new bytes by record. None, and nothing
+    These are given the archive as it is, and return the new bytes by record. None, and nothing
     is done, where they return None, where the archive has not the digest `sha256`, or is not laid out as
     archives are written. The result has the bytes that `write_archive` would give it. Raises OSError,
     ArchiveError, and KeyError for records that are not there; `path` is then as it was.
@@ -58,10 +57,10 @@ def replace_records(
         if not NAMES_STAY_OPEN or not os.fstat(descriptor).st_size:
             return None
         with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
-            archive = _Archive(path, view)
+            archive = PresentArchive(path, view)
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
             with _Hashing(view[: archive.end_of_tensors()]) as hashing:
-                new = contents(archive.read)
+                new = contents(archive)
                 rest = None if new is None else archive.rest_with(new)
                 return None if rest is None else _written(path, descriptor, view, rest, sha256, hashing)
     finally:
@@ -75,7 +74,7 @@ class _Rest(NamedTuple):
     data: bytes
 
 
-class _Archive:
+class PresentArchive:
     """The records of an archive, by their names without the root folder, and where their bytes lie."""
 
     def __init__(self, path: str, view: memoryview) -> None:
@@ -87,6 +86,7 @@ class _Archive:
         self._is_whole = len(self._members) == len(members)
 
     def read(self, name: str) -> bytes:
+        """Read a record. Raises KeyError."""
         member = self._members[name]
         start = self._start(member.header)
         return bytes(self._view[start : start + member.size])
@@ -95,6 +95,13 @@ class _Archive:
         """Return where the first record begins that is no tensor's."""
         others = (each.header for name, each in self._members.items() if storage_number(name) is None)
         return min(others, default=0)
+
+    def checksums_with(self, new: Mapping[str, bytes]) -> str:
+        """Return the digest of the checksums that the archive has with the contents `new` of some records."""
+        return checksums_of(
+            (name, zlib.crc32(new[name]), len(new[name])) if name in new else (name, crc32, size)
+            for name, crc32, size in self._members.checksums()
+        )
 
     def rest_with(self, new: Mapping[str, bytes]) -> _Rest | None:
         """Lay the archive out with the contents `new` of some records."""

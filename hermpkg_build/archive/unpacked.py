@@ -7,13 +7,13 @@ import functools
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import final
 
 from hermpkg_build.archive.file_names import has_just_this_name, problem_as_file
 from hermpkg_build.archive.layout import DATA, MANIFEST, problem_with_name, problem_with_size
-from hermpkg_build.archive.pieces import PIECE, digest_if_listed, hash_of, too_large_for_memory
+from hermpkg_build.archive.pieces import PIECE, hash_of, too_large_for_memory
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.descriptors import READ_UNLESS_PIPE
 from hermpkg_build.errors import ArchiveError
@@ -85,10 +85,6 @@ class UnpackedReader(Closing):
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of a record, in hexadecimal; a folder has no checksums. Raises ArchiveError."""
         return hash_of(self.pieces(name))
-
-    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
-        """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
-        return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
 
     def sizes(self, names: Iterable[str]) -> list[int]:
         """Return the number of bytes of each of the records `names`. Raises ArchiveError."""

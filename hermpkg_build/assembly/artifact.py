@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from hermpkg_build.archive import layout
+from hermpkg_build.archive.members import checksums_of
 from hermpkg_build.archive.modules import PackedModules
-from hermpkg_build.archive.records import Record
+from hermpkg_build.archive.plan import LAYOUT
+from hermpkg_build.archive.records import Record, size_of
+from hermpkg_build.archive.slices import crc32_of
 from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.model_records import PackedModel, model_parts
 from hermpkg_build.assembly.module_shelf import ModuleShelf, check_has_source, module_part
@@ -26,7 +29,7 @@ from hermpkg_build.core.manifest import (
 from hermpkg_build.core.manifest_bytes import bytes_with_entries, entry_bytes
 from hermpkg_build.core.module_names import package_of_init, record_of_module
 from hermpkg_build.core.module_roles import ModuleKind, Policy
-from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.environment.locked import LockedEnvironment
 from hermpkg_build.environment.pylock import pylock_text
 from hermpkg_build.version import __version__
@@ -42,7 +45,7 @@ __all__ = [
     "packed_modules",
 ]
 
-ASSEMBLY_VERSION = f"8 {__version__}"
+ASSEMBLY_VERSION = f"9 {__version__}"
 """Part of the digest of every assemble action. It changes whenever equal inputs could give other records."""
 
 
@@ -100,11 +103,15 @@ def lay_out_parts(request: ArtifactRequest, stored: Sequence[Part] = ()) -> tupl
     parts = [*_module_parts(request), *stored, *_framework_parts(request), *request.parts]
     parts += mock_parts(request.graph, _packages_among(parts, request.graph))
     check_names(parts)
-    parts.sort(key=lambda part: part.name)
+    parts = [_with_checksum(part) for part in sorted(parts, key=lambda part: part.name)]
     manifest = Part.of_bytes(
         layout.MANIFEST, _manifest_bytes(request, parts), kind=RecordKind.FRAMEWORK, cause="the manifest"
     )
     return tuple(part.record() for part in sorted([*parts, manifest], key=lambda part: part.name))
+
+
+def _with_checksum(part: Part) -> Part:
+    return part if part.crc32 is not None else replace(part, crc32=crc32_of(part.content))
 
 
 def packed_modules(graph: ModuleGraph) -> Iterator[ModuleNode]:
@@ -170,7 +177,10 @@ def _manifest_bytes(request: ArtifactRequest, parts: Sequence[Part]) -> bytes:
     """Return the bytes of the manifest of an artifact with `parts`, which are sorted by name."""
     named = {node.distribution for node in request.graph}
     optional = request.graph.optional_modules()
+    by_name = {part.name: part for part in parts}
+    laid_out = (by_name[name] for name in LAYOUT.in_order(by_name))
     manifest = Manifest(
+        checksums=checksums_of((part.name, part.crc32 or 0, size_of(part.content)) for part in laid_out),
         tool=ManifestTool(name="hermpkg", version=__version__),
         python_version=request.python_version,
         records={},

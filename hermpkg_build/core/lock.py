@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hermpkg_build.core.canonical_json import loads, pretty
-from hermpkg_build.core.json_codec import OMITTED, from_json, to_json
+from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.core.json_reading import OMITTED, from_json
 from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import WorkspaceError
 
@@ -40,13 +40,9 @@ class Lock:
     targets: Mapping[str, LockedTarget]
     format: int = FORMAT
 
-    def to_bytes(self) -> bytes:
-        """Sorted, a fact a line, and nothing of when or where: equal locks, equal bytes."""
-        return pretty(to_json(self))
-
     @classmethod
     def from_bytes(cls, data: bytes) -> Lock:
-        """The inverse of `to_bytes`. Raises WorkspaceError."""
+        """The inverse of `lock_bytes`. Raises WorkspaceError."""
         try:
             lock = from_json(cls, loads(data))
             if lock.format != FORMAT:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
 
 from hermpkg_build.core.canonical_json import dumps, loads, pretty
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.distribution_names import normalised_requirements
-from hermpkg_build.core.json_codec import OMITTED, JsonFormError, column, from_json, to_json
+from hermpkg_build.core.json_reading import OMITTED, JsonFormError, UnreadParts, column, from_json
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
-from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.errors import ArchiveError
 
 FORMAT = 1
@@ -103,7 +107,9 @@ class Manifest:
     an older version made the artifact; `requires` the versions (PEP 440) that may be there when it is loaded;
     `models` by the record of their pickle; `real_files` the top-level packages whose code reads
     files by their paths, sorted. Where they have paths, records lie in the folder `root`, except those of
-    `beside`, which the code finds above it.
+    `beside`, which the code finds above it. `checksums` is the SHA-256 of what the
+    directory says of all these records: their names, with a NUL between two, their CRC-32s, 4 bytes each, and
+    their sizes, 8 bytes each, little-endian, in the order of the file; "" where an older version made it.
     """
 
     format: int = FORMAT
@@ -118,14 +124,13 @@ class Manifest:
     root: str = field(default="", metadata=OMITTED)
     beside: tuple[str, ...] = field(default=(), metadata=OMITTED)
     licenses: Mapping[str, ManifestLicense] | None = field(default=None, metadata=OMITTED)
+    checksums: str = field(default="", metadata=OMITTED)
 
     def extern_modules(self) -> Mapping[str, tuple[str, ...]]:
         """The extern modules by the distribution that provides them, "" for the standard library's."""
         found: dict[str, list[str]] = {}
-        extern = Policy.EXTERN.value
-        for name, policy in column(self.modules, "policy"):
-            if policy == extern:
-                found.setdefault(self.modules[name].distribution, []).append(name)
+        for name in _names_having(self.modules, "policy", Policy.EXTERN.value):
+            found.setdefault(self.modules[name].distribution, []).append(name)
         return {distribution: tuple(sorted(names)) for distribution, names in sorted(found.items())}
 
     def required_versions(self) -> Mapping[str, str]:
@@ -134,47 +139,169 @@ class Manifest:
 
     def digests(self) -> Mapping[str, str]:
         """The digests of the records, as texts."""
-        return dict(column(self.records, "digest"))
+        return {name: str(digest) for name, digest in column(self.records, "digest")}
 
     def records_of(self, kind: RecordKind) -> Sequence[str]:
         """The names of the records of one kind."""
-        value = kind.value
-        return [name for name, each in column(self.records, "kind") if each == value]
-
-    def to_bytes(self) -> bytes:
-        """Canonical bytes: equal manifests, equal bytes."""
-        return dumps(to_json(self))
+        return _names_having(self.records, "kind", kind.value)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """The inverse of `to_bytes`; unknown fields are ignored, which are those of a later version.
+        """The inverse of `manifest_bytes`; unknown fields are ignored, which are those of a later version.
 
         Raises ArchiveError, for JSON that is not a manifest's with the place of the field at fault.
         """
-        try:
+        with _told():
             text = data.decode()
             value = loads(text)
             if "\\ud" in text or "\\uD" in text:
                 pretty(value)  # Raises UnicodeEncodeError for half of a surrogate pair, which is no text.
-            manifest = from_json(cls, value, ignore_unknown=True)
-        except JsonFormError as error:
-            raise ArchiveError(
-                "the artifact's manifest is not well formed",
-                facts=[("at", error.at), ("expected", error.expected), ("found", error.found)],
-            ) from None
-        # JSON that is nested too deeply to be read raises RecursionError.
-        except (ValueError, RecursionError) as error:
-            raise ArchiveError(
-                "the artifact's manifest is not JSON", facts=[("reason", str(error))]
-            ) from None
-        if not 1 <= manifest.format <= FORMAT:
-            raise ArchiveError(
-                "the artifact's manifest has a format that this version of hermpkg cannot read",
-                facts=[
-                    ("format", str(manifest.format)),
-                    ("newest", str(FORMAT)),
-                    ("written by", f"{manifest.tool.name} {manifest.tool.version}"),
-                ],
-                next_step="open it with the version of hermpkg that wrote it, or a newer one",
-            )
-        return manifest
+            return _known(from_json(cls, value, ignore_unknown=True))
+
+    @classmethod
+    def opened(cls, data: bytes) -> Manifest:
+        """The same, but entries of modules and records are read when they are asked for, and raise then.
+
+        That is so where each has a line; other text than `manifest_bytes` gives may be read at once.
+        """
+        return _opened(data) or cls.from_bytes(data)
+
+
+class _Lines(str):
+    """The text of a part of a manifest that has a line for each entry: no JSON, but in its place."""
+
+    __slots__ = ()
+
+
+def _opened(data: bytes) -> Manifest | None:
+    """Read all of a manifest but the lines of entries; None where it is not written in lines, or wrong."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    rest: list[str] = []
+    lines: list[_Lines] = []
+    end = 0
+    while (start := text.find("{\n", end)) >= 0:
+        rest.append(text[end:start])
+        end = text.find("\n}", start) + len("\n}")
+        if end <= start:
+            return None
+        lines.append(_Lines(text[start + 1 : end - 1]))
+    outline = "NaN".join([*rest, text[end:]])
+    if not lines or "\n" in outline or "\\ud" in text or "\\uD" in text:
+        return None
+    left = iter(lines)
+    try:
+        value = json.loads(outline, parse_constant=lambda _: next(left))
+        parts = {name: value[name] for name in _IN_LINES if isinstance(value[name], _Lines)}
+        form = {**value, **{name: {} for name in parts}}
+        manifest = _known(from_json(Manifest, form, ignore_unknown=True))
+    except (ValueError, TypeError, LookupError, RecursionError, ArchiveError):
+        return None
+    if len(parts) < len(lines):
+        return None
+    entries: Any = {name: EntryLines(part, name) for name, part in parts.items()}
+    return replace(manifest, **entries)
+
+
+class EntryLines(UnreadParts[Any]):
+    """The entries of the field `field` of a manifest, one on each of `lines`, read when they are asked for.
+
+    No text of JSON has the end of a line in it. Raises ArchiveError for what is wrong with an entry.
+    """
+
+    def __init__(self, lines: str, field: str) -> None:
+        self._read = partial(from_json, _IN_LINES[field], ignore_unknown=True)
+        self._lines = lines
+        self._field = field
+        self._searches = 0
+        self._found: dict[str, Any] = {}
+
+    @cached_property
+    def forms(self) -> dict[str, Any]:  # type: ignore[override]
+        """The forms of all entries."""
+        return self._read_objects(self._lines)
+
+    def __getitem__(self, name: str) -> Any:
+        forms = self._found
+        if name not in forms and (self._searches >= _FEW or "forms" in vars(self)):
+            forms = self.forms
+        elif name not in forms:
+            self._searches += 1
+            start = self._lines.find(f"\n{dumps(name).decode()}:")
+            forms = self._read_line(start) if start >= 0 else {}
+        with _told():
+            try:
+                return self._read(forms[name])
+            except JsonFormError as error:
+                raise error.inside(name).inside(self._field) from None
+
+    def having(self, field: str, value: str) -> list[str]:
+        """Return the names of the entries whose `field` has this `value`."""
+        sought = f'"{field}":"{value}"'
+        found: list[str] = []
+        at = self._lines.find(sought)
+        while at >= 0:
+            forms = self._read_line(self._lines.rindex("\n", 0, at))
+            found += (name for name, form in forms.items() if form.get(field) == value)
+            at = self._lines.find(sought, self._lines.index("\n", at))
+        return found
+
+    def _read_line(self, start: int) -> dict[str, Any]:
+        """Read the line behind its predecessor's end at `start`, and return the forms in it."""
+        line = self._lines[start + 1 : self._lines.index("\n", start + 1)]
+        forms = self._read_objects(line.removesuffix(","))
+        self._found |= forms
+        return forms
+
+    def _read_objects(self, entries: str) -> dict[str, Any]:
+        with _told():
+            forms: dict[str, Any] = json.loads(f"{{{entries}}}")
+            if wrong := [form for form in forms.values() if type(form) is not dict]:
+                raise JsonFormError("an object", wrong[0]).inside(self._field)
+            return forms
+
+
+def _names_having(parts: Mapping[str, object], field: str, value: str) -> list[str]:
+    """Return the names of those whose `field`, which none omits, has this `value`."""
+    if isinstance(parts, EntryLines):
+        return parts.having(field, value)
+    return [name for name, each in column(parts, field) if each == value]
+
+
+def _known(manifest: Manifest) -> Manifest:
+    """Return a manifest whose format this version knows. Raises ArchiveError."""
+    if not 1 <= manifest.format <= FORMAT:
+        raise ArchiveError(
+            "the artifact's manifest has a format that this version of hermpkg cannot read",
+            facts=[
+                ("format", str(manifest.format)),
+                ("newest", str(FORMAT)),
+                ("written by", f"{manifest.tool.name} {manifest.tool.version}"),
+            ],
+            next_step="open it with the version of hermpkg that wrote it, or a newer one",
+        )
+    return manifest
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise ArchiveError for what is wrong with the text of a manifest."""
+    try:
+        yield
+    except JsonFormError as error:
+        raise ArchiveError(
+            "the artifact's manifest is not well formed",
+            facts=[("at", error.at), ("expected", error.expected), ("found", error.found)],
+        ) from None
+    # JSON that is nested too deeply to be read raises RecursionError.
+    except (ValueError, RecursionError) as error:
+        raise ArchiveError("the artifact's manifest is not JSON", facts=[("reason", str(error))]) from None
+
+
+_IN_LINES = {"modules": ManifestModule, "records": ManifestRecord}
+"""The fields that have a line for each entry: nearly all of a manifest's text."""
+
+_FEW = 8
+"""So many entries are looked for in the text, one by one; then all are read, which takes as long."""

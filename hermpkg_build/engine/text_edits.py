@@ -25,7 +25,7 @@ from hermpkg_build.engine.text_uses import TextTable, load_table
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
-    from hermpkg_build.archive.replaced_records import Read
+    from hermpkg_build.archive.replaced_records import PresentArchive
     from hermpkg_build.engine.snapshot_check import StoredSnapshot
 
     Row = list[Any]
@@ -108,24 +108,27 @@ class _Edits:
         self._searched = searched
         self._same: dict[str, bool] = {}
 
-    def contents(self, read: Read, held: Mapping[str, str]) -> dict[str, bytes] | None:
+    def contents(self, archive: PresentArchive, held: Mapping[str, str]) -> dict[str, bytes] | None:
         """Return the new contents of an artifact's records, which are the files `held`, and of its manifest.
 
-        None where more than the text has changed. `read` gives the records as they are.
+        None where more than the text has changed.
         """
         from hermpkg_build.archive.layout import MANIFEST
 
-        manifest = read(MANIFEST)
+        manifest = archive.read(MANIFEST)
         new: dict[str, bytes] = {}
         for path in self._texts.keys() & held.keys():
             record, text = held[path], self._texts[path]
-            old = read(record)
+            old = archive.read(record)
             entry = _entry(record, old)
             if not self._is_edit_of_text(path, old) or manifest.count(entry) != 1:
                 return None
             manifest = manifest.replace(entry, _entry(record, text))
             new[record] = text
-        return {**new, MANIFEST: manifest}
+        old_checksums, checksums = archive.checksums_with({}), archive.checksums_with(new)
+        if manifest.count(old_checksums.encode()) != 1:
+            return None
+        return {**new, MANIFEST: manifest.replace(old_checksums.encode(), checksums.encode())}
 
     def _is_edit_of_text(self, path: str, old: bytes) -> bool:
         """Whether the bytes `old` are those that the file had, and its code is what it was."""
@@ -155,7 +158,7 @@ def _renew(stored: StoredSnapshot, edits: _Edits, path: str, row: Row, table: Te
     if signature is None or present_signature(path) != signature:
         return False
     held = table.packed[row[0]]
-    done = replace_records(path, sha256=sha256, contents=lambda read: edits.contents(read, held))
+    done = replace_records(path, sha256=sha256, contents=lambda old: edits.contents(old, held))
     if done is None:
         return False
     row[2:4] = done.sha256, done.size

@@ -35,7 +35,7 @@ from hermpkg_build.runtime.contents.checks import (
 )
 from hermpkg_build.runtime.contents.location import ArtifactLocation
 from hermpkg_build.runtime.contents.real_files import FilesMode, real_files
-from hermpkg_build.runtime.contents.tensor_storages import StorageSource
+from hermpkg_build.runtime.contents.tensor_storages import MapLocation, StorageSource
 from hermpkg_build.runtime.host.lookups import prepare
 from hermpkg_build.runtime.host.overrides import OVERRIDES
 from hermpkg_build.runtime.importer_protocol import Importer
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from hermpkg_build.core.globs import GlobPattern
     from hermpkg_build.runtime.contents.file_tree import Directory
     from hermpkg_build.runtime.contents.location import FileState
-    from hermpkg_build.runtime.contents.map_location import MapLocation
     from hermpkg_build.runtime.contents.resources import PackageResourceReader
     from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
     from hermpkg_build.trust.gate import GivenPolicy
@@ -89,7 +88,8 @@ class PackageImporter(Importer, Closing):
     `check` compares the environment with the one at build time: with "warn", another version of Python or
     of an extern distribution is a warning, and a missing or excluded distribution an error; with "error",
     all are errors; with "off", nothing is compared.
-    `verify` compares records with the manifest: all but tensors ("code"), "all", or none ("off").
+    `verify` compares records with the manifest: all but tensors ("code"), each at the latest when it is read,
+    "all" at once, or none ("off").
     `files` says what packaged code finds in ``__file__``: with "auto", real paths in packages that, as the
     artifact says, read files by these, and mangled paths in all others; with "real" or "mangled", that.
     `map` says whether tensors are mapped: they take memory where they are used, and are not compared with
@@ -434,9 +434,10 @@ def reopened_name(name: str, state: FileState) -> str:
 
 
 def _open_again(prefix: str, state: FileState) -> PackageImporter:
-    path, _, _, files, trust = state
-    # The process that sent the object has checked these very bytes.
-    importer = PackageImporter(path, check="off", verify="off", files=files, trust=trust)
+    path, _, _, files, trust, checks_reads = state
+    # The process that sent the object has compared these very bytes, or those that it has read.
+    verify: VerifyMode = "code" if checks_reads else "off"
+    importer = PackageImporter(path, check="off", verify=verify, files=files, trust=trust)
     importer._take_prefix(prefix)
     return importer
 

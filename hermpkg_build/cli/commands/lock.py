@@ -34,6 +34,7 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
     """
     from hermpkg_build.cli.building import build_artifacts
     from hermpkg_build.core.lock import LOCK_FILE, Lock
+    from hermpkg_build.core.lock_bytes import lock_bytes
     from hermpkg_build.disk.files import read_limited
     from hermpkg_build.disk.replacing import replace_file
     from hermpkg_build.inspection.verify.lock_entries import TOOL, locked_target
@@ -42,7 +43,7 @@ def run(arguments: LockArguments, console: Console) -> ExitCode:
         target.label: locked_target(target.path, sha256=target.sha256, size=target.bytes)
         for target in build_artifacts(arguments.patterns or ("//...",), arguments, console)
     }
-    data = Lock(tool=TOOL, targets=locked).to_bytes()
+    data = lock_bytes(Lock(tool=TOOL, targets=locked))
     path = os.path.join(current_workspace().root, LOCK_FILE)
     before = None
     with suppress(OSError):

@@ -22,6 +22,7 @@ from hermpkg_build.archive.zip_format import END, END_SIGNATURE
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.manifest import Manifest, RecordKind
+from hermpkg_build.core.manifest_bytes import manifest_bytes
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import aligned, counted
 from hermpkg_build.disk.crc32 import quick_crc32
@@ -96,6 +97,7 @@ def _problems(reader: ArchiveReader, environment: bool, notes: list[str]) -> Ite
             yield _structural(error, EXTERN_MODULES)
     yield from audit_layout(reader)
     yield from _manifest_problems(reader, manifest, digests)
+    yield from _checksum_problem(reader, manifest, digests)
     yield from audit_environment(reader, manifest)
     if environment:
         yield from _environment_problems(reader, manifest, notes)
@@ -137,7 +139,7 @@ def _record_problems(reader: ArchiveReader, digests: dict[str, str]) -> Iterator
 def _manifest_problems(
     reader: ArchiveReader, manifest: Manifest, digests: Mapping[str, str]
 ) -> Iterator[Problem]:
-    if (data := reader.read(MANIFEST)) != (canonical := manifest.to_bytes()):
+    if (data := reader.read(MANIFEST)) != (canonical := manifest_bytes(manifest)):
         differ = (at for at, (a, b) in enumerate(zip(data, canonical, strict=False)) if a != b)
         place = next(differ, min(len(data), len(canonical)))
         found = f"other bytes than hermpkg writes for what it says, from {place} on: {data[place:][:40]!r}"
@@ -171,6 +173,19 @@ def _manifest_problems(
             yield Problem(record=name, rule="has all of the format", found="is missing")
         elif name in digests and digests[name] != Digest.of(expected.encode()).hash:
             yield Problem(record=name, rule="agrees with the manifest", found="contradicts the manifest")
+
+
+def _checksum_problem(
+    reader: ArchiveReader, manifest: Manifest, digests: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Find a digest of checksums in the manifest that is another although all records are as it says."""
+    if manifest.checksums in ("", reader.checksums()):
+        return
+    if {name: record.digest.hash for name, record in manifest.records.items()} == {
+        name: sha256 for name, sha256 in digests.items() if name != MANIFEST
+    }:
+        found = f"{manifest.checksums[:16]!r}..., {reader.checksums()[:16]}... by the directory"
+        yield Problem(record=MANIFEST, rule="checksums of its records", found=found)
 
 
 def _environment_problems(reader: ArchiveReader, manifest: Manifest, notes: list[str]) -> list[Problem]:

@@ -7,7 +7,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -20,8 +20,8 @@ from hermpkg_build.archive.layout import (
     is_too_long,
     problem_with_name,
     problem_with_size,
+    storage_number,
 )
-from hermpkg_build.archive.pieces import digest_if_listed
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
@@ -209,10 +209,6 @@ class TorchReaderArchive:
         """Return the SHA-256 of a record, in hexadecimal."""
         return hashlib.sha256(self.read(name)).hexdigest()
 
-    def digests(self, names: Iterable[str], listed: Mapping[str, str]) -> dict[str, str]:
-        """Return ``<sha256>/<size>`` of each record; no hash where it is `listed` with another size."""
-        return {name: digest_if_listed(self, name, self.size(name), listed) for name in names}
-
     def sizes(self, names: Iterable[str]) -> list[int]:
         """Count the bytes of each of the records `names`."""
         return [self.size(name) for name in names]
@@ -288,6 +284,10 @@ def open_torch_reader(archive: Archive) -> Any:
     if isinstance(archive, TorchReaderArchive):
         return archive.reader
     if isinstance(archive, ArchiveReader):
+        if archive.checks_reads:  # What torch reads is not seen.
+            for name in archive.names():
+                if storage_number(name) is None:
+                    archive.view(name)
         return torch._C.PyTorchFileReader(archive.open_path() or io.BytesIO(archive.raw()))
     import zipfile
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.util
 import re
 import sys
@@ -10,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION
+from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION, VERSION_RECORD
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER
 from hermpkg_build.core.module_names import top_of
@@ -28,9 +29,8 @@ VerifyMode = Literal["code", "all", "off"]
 _SHOWN = 5
 _VERSION = re.compile(r"^version:[ \t]*(\S+)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 """What an installed distribution says in the head of its metadata."""
-
-# The caller of PackageImporter, counted from warnings.warn: _warn, check_*, __init__, the caller.
-_CALLER = 4
+_BETWEEN = ("hermpkg_build.", "importlib", "_frozen_importlib", "functools")
+"""The modules whose frames lie between what opens or reads an artifact and the reading."""
 
 
 class ArtifactModifiedWarning(UserWarning):
@@ -46,14 +46,17 @@ class ArtifactEnvironmentError(LocalEnvironmentError, ImportError):
 
 
 def read_manifest(archive: Archive) -> Manifest | None:
-    """Read the manifest; None for an archive of torch.package, which has none. Raises ArchiveError."""
+    """Read the manifest; None for an archive of torch.package, which has none. Raises ArchiveError.
+
+    Its entries are read when they are asked for, and raise then.
+    """
     if not archive.has(MANIFEST):
         return None
     # Archives of torch.package are opened without this module.
     from hermpkg_build.core.manifest import Manifest
 
     try:
-        return Manifest.from_bytes(archive.read(MANIFEST))
+        return Manifest.opened(archive.read(MANIFEST))
     except ArchiveError as error:
         raise error.in_file(archive.name) from None
 
@@ -61,8 +64,9 @@ def read_manifest(archive: Archive) -> Manifest | None:
 def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode) -> None:
     """Compare the records with the manifest, if there is one; give one warning that names the differences.
 
-    "code" compares everything but the bytes of tensors, of which it compares the sizes; "all" compares
-    these too. Members that no reader of the archive gives are differences, too.
+    "code" compares everything but the bytes of tensors; "all" compares these too. Members that no reader of
+    the archive gives are differences, too. Where the directory is the one that was written, by the digest of
+    its checksums, "code" compares each record when it is read, and warns of it then.
     Raises ArchiveError for a record that does not match its own checksum.
     """
     if mode == "off":
@@ -71,6 +75,11 @@ def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode)
     if isinstance(archive, ArchiveReader):
         changes += [f"{name} is there more than once" for name in archive.duplicates]
         changes += [f"{name} lies outside of {archive.root}/" for name in archive.strays]
+        if mode == "code" and manifest and not changes and manifest.checksums == archive.checksums():
+            archive.check_reads(_CheckOfReads(archive.name, manifest))
+            for name in filter(archive.has, (VERSION_RECORD, PYTHON_VERSION)):
+                archive.read(name)  # These were read before there was a manifest.
+            return
     if manifest is not None:
         changes += _changed_records(archive, manifest, with_tensors=mode == "all")
     if changes:
@@ -80,21 +89,44 @@ def check_content(archive: Archive, manifest: Manifest | None, mode: VerifyMode)
         )
 
 
+class _CheckOfReads:
+    """Compares each record of an archive with the manifest when it is read for the first time."""
+
+    def __init__(self, archive: str, manifest: Manifest) -> None:
+        self._archive = archive
+        self._manifest = manifest
+        self._compared = {MANIFEST}
+
+    def __call__(self, name: str, data: memoryview) -> None:
+        if name in self._compared:
+            return
+        self._compared.add(name)
+        try:
+            listed = self._manifest.records.get(name)
+        except ArchiveError as error:
+            raise error.in_file(self._archive) from None
+        found = f"{hashlib.sha256(data).hexdigest()}/{len(data)}"
+        if listed is None or str(listed.digest) != found:
+            change = "was added" if listed is None else "was changed"
+            _warn(
+                ArtifactModifiedWarning,
+                f"the artifact {self._archive} was edited after it was built: {name} {change}",
+            )
+
+
 def _changed_records(archive: Archive, manifest: Manifest, *, with_tensors: bool) -> Iterator[str]:
     from hermpkg_build.core.manifest import RecordKind
 
     listed = manifest.digests()
     # In the order of the file, which is quick to read in.
     names = [name for name in archive.names() if name != MANIFEST]
-    storages = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
+    unread = set() if with_tensors else {*manifest.records_of(RecordKind.STORAGE)}
     there = [name for name in names if name in listed]
-    unread = [name for name in there if name in storages and name.startswith(DATA)]
-    sizes = zip(unread, archive.sizes(unread), strict=True)
+    sizes = zip(there, archive.sizes(there), strict=True)
     changed = {name for name, size in sizes if listed[name].rpartition("/")[2] != str(size)}
-    not_read = {*unread}
-    read = [name for name in there if name not in not_read] if unread else there
-    found = archive.digests(read, listed)
-    changed |= {name for name, digest in found.items() if digest != listed[name]}
+    read = [n for n in there if n not in changed and not (n in unread and n.startswith(DATA))]
+    hashes = archive.hashes(read) if isinstance(archive, ArchiveReader) else map(archive.sha256, read)
+    changed |= {name for name, sha256 in zip(read, hashes, strict=True) if listed[name][:64] != sha256}
     if not changed and len(names) == len(there) == len(listed):
         return
     yield from (f"{name} was added" for name in sorted({*names} - listed.keys()))
@@ -275,4 +307,10 @@ def _shortened(texts: Sequence[str], separator: str) -> str:
 
 
 def _warn(category: type[Warning], text: str) -> None:
-    warnings.warn(one_line(text), category, stacklevel=_CALLER)
+    """Warn at the place outside of hermpkg that the artifact is opened or read at."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(_BETWEEN):
+        # Those of importlib itself are not counted.
+        level += not frame.f_code.co_filename.startswith("<frozen importlib._bootstrap")
+        frame = frame.f_back
+    warnings.warn(one_line(text), category, stacklevel=level)

@@ -16,8 +16,9 @@ from hermpkg_build.runtime.contents.real_files import FilesMode
 if TYPE_CHECKING:
     from hermpkg_build.trust.policy import TrustPolicy
 
-    FileState = tuple[str, int, int, FilesMode, TrustPolicy | None]
-    """The absolute path of an artifact, its size and time (ns) when it was opened, `files` and `trust`."""
+    FileState = tuple[str, int, int, FilesMode, TrustPolicy | None, bool]
+    """The absolute path of an artifact, its size and time (ns) when it was opened, `files`, `trust`, and
+    whether records are compared with the manifest when they are read."""
 
 
 class ArtifactLocation:
@@ -52,7 +53,7 @@ class ArtifactLocation:
         if isinstance(source, (str, os.PathLike)) and not guarded:
             # Of the file that is open: another one may have its name by now.
             status = archive.status() if isinstance(archive, ArchiveReader) else None
-            self._state = file_state(os.fspath(source), files, trust, status)
+            self._state = file_state(os.fspath(source), files, trust, _checks_reads(archive), status)
 
     def state(self) -> FileState | None:
         """Give the state of the file that another process can open; None where there is none.
@@ -73,7 +74,7 @@ class ArtifactLocation:
             self._temporary_file = weakref.finalize(self, _remove, path, os.getpid())
             with open(descriptor, "wb") as file:
                 file.write(archive.raw())
-            self._state = file_state(path, self._files, self._trust)
+            self._state = file_state(path, self._files, self._trust, archive.checks_reads)
         return self._state
 
     def close(self) -> None:
@@ -84,12 +85,20 @@ class ArtifactLocation:
 
 
 def file_state(
-    path: str, files: FilesMode, trust: TrustPolicy | None, status: os.stat_result | None = None
+    path: str,
+    files: FilesMode,
+    trust: TrustPolicy | None,
+    checks_reads: bool,
+    status: os.stat_result | None = None,
 ) -> FileState:
     """Give the state of the file at `path`, with `status` where that is known, else as it is now."""
     path = os.path.abspath(path)
     status = status or os.stat(path)
-    return path, status.st_size, status.st_mtime_ns, files, trust
+    return path, status.st_size, status.st_mtime_ns, files, trust, checks_reads
+
+
+def _checks_reads(archive: Archive) -> bool:
+    return isinstance(archive, ArchiveReader) and archive.checks_reads
 
 
 def _is_spawning() -> bool:

@@ -6,8 +6,8 @@ torch is imported inside the functions: an artifact without tensors can be used 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError
@@ -15,6 +15,22 @@ from hermpkg_build.runtime.contents.archives import Archive, RecordNotFoundError
 
 _ALIGNMENT = 16
 """The bytes to which a storage must be aligned for vector instructions to be as fast as they can."""
+
+
+class TorchDevice(Protocol):
+    """A torch.device, which has no type where torch is not installed."""
+
+    @property
+    def type(self) -> str:
+        """Its kind, such as ``cuda``."""
+
+    @property
+    def index(self) -> Any:
+        """Its number among those of its kind, or None."""
+
+
+MapLocation: TypeAlias = TorchDevice | str | Mapping[str, str] | Callable[[Any, str], Any] | None
+"""A device, devices by those that they stand for, or a function of a storage and its device."""
 
 
 class StorageSource:

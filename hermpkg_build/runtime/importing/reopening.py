@@ -31,9 +31,9 @@ def reopen(name: str, state: FileState, open_again: Callable[[str, FileState], A
 
 
 def _check_same(state: FileState) -> None:
-    path, _, _, files, trust = state
+    path, _, _, files, trust, checks_reads = state
     try:
-        is_same = file_state(path, files, trust) == state
+        is_same = file_state(path, files, trust, checks_reads) == state
     except OSError as error:
         raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
     if not is_same:

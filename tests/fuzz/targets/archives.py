@@ -22,6 +22,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import Record
 from hermpkg_build.cli.main import main
 from hermpkg_build.core.manifest import Manifest
+from hermpkg_build.core.manifest_bytes import manifest_bytes
 from hermpkg_build.errors import ExitCode, HermpkgError
 from hermpkg_build.runtime.contents.checks import ArtifactModifiedWarning
 from hermpkg_build.trust.errors import TrustError
@@ -139,7 +140,7 @@ def _broken_by_verifying(path: Path) -> Iterator[str]:
         data = reader.read(MANIFEST) if reader.has(MANIFEST) else b""
     if not data:
         yield "verified, but it has no manifest"
-    elif Manifest.from_bytes(data).to_bytes() != data:
+    elif manifest_bytes(Manifest.from_bytes(data)) != data:
         yield "verified, but its manifest is not the canonical one"
 
 

@@ -16,6 +16,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import STATE_FOLDER
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.core.lock import Lock, LockedTarget
+from hermpkg_build.core.lock_bytes import lock_bytes
 from hermpkg_build.core.manifest import (
     Manifest,
     ManifestModel,
@@ -24,6 +25,7 @@ from hermpkg_build.core.manifest import (
     ManifestTool,
     RecordKind,
 )
+from hermpkg_build.core.manifest_bytes import manifest_bytes
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine import durations, snapshot, snapshot_check
@@ -52,8 +54,11 @@ def readers(folder: Path) -> Mapping[str, Reader]:
     os.makedirs(folder / STATE_FOLDER / "targets", exist_ok=True)
     facts = facts_codec.encode(analyse_source(_SOURCE))
     return {
-        "manifest": Reader(sound=_manifest().to_bytes(), read=Manifest.from_bytes),
-        "lock": Reader(sound=_lock().to_bytes(), read=Lock.from_bytes),
+        "manifest": Reader(sound=manifest_bytes(_manifest()), read=Manifest.from_bytes),
+        "opened-manifest": Reader(
+            sound=manifest_bytes(_manifest("0" * 64)), read=_read_opened
+        ),
+        "lock": Reader(sound=lock_bytes(_lock()), read=Lock.from_bytes),
         "facts": Reader(sound=facts, read=facts_codec.decode, raises=(ValueError,)),
         "facts-pack": Reader(sound=zlib.decompress(encode_pack({_DIGEST: facts})), read=_read_pack),
         "result": _result(folder),
@@ -82,7 +87,7 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _manifest() -> Manifest:
+def _manifest(checksums: str = "") -> Manifest:
     module = ManifestModule(policy=Policy.EXTERN, kind=ModuleKind.PACKAGE, origin=Origin.ENVIRONMENT)
     return Manifest(
         tool=ManifestTool(name="hermpkg", version="1"),
@@ -95,6 +100,7 @@ def _manifest() -> Manifest:
         real_files=("a",),
         root="r",
         beside=("b",),
+        checksums=checksums,
     )
 
 
@@ -114,6 +120,13 @@ def _model() -> ModelObject:
         observed_modules=(ObservedImport(module="a", importer="b", path="c.py", line=1),),
         observed_files=ObservedFiles(read=("/a",), listed=("/b",), sought=("/c",)),
     )
+
+
+def _read_opened(data: bytes) -> None:
+    """Read a manifest as opening an artifact does, with its entries."""
+    opened = Manifest.opened(data)
+    opened.extern_modules()
+    [*map(opened.records.get, ("a.py", "b.py")), *opened.records.values(), *opened.modules.values()]
 
 
 def _read_pack(data: bytes) -> None:

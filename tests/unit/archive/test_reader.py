@@ -518,12 +518,6 @@ def resident(path: Path) -> int:
     return sum(int(mapping.split("Rss:")[1].split()[0]) for mapping in mappings)
 
 
-def test_a_record_of_another_size_is_not_read_for_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    with ArchiveReader(archive_bytes({".data/version": b"6\n", "large": bytes(1 << 17)})) as reader:
-        monkeypatch.setattr(ArchiveReader, "pieces", None)
-        assert reader.digests(["large"], {"large": "0/7"}) == {"large": "/131072"}
-
-
 def test_reading_needs_only_the_standard_library() -> None:
     script = (
         "import sys\nbefore = set(sys.modules)\nimport hermpkg_build.archive.reader\n"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.archive import replaced_records
-from hermpkg_build.archive.replaced_records import Read, Replaced, replace_records
+from hermpkg_build.archive.replaced_records import PresentArchive, Replaced, replace_records
 from hermpkg_build.archive.writer import Record, write_archive
 from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.errors import ArchiveError
@@ -67,7 +67,9 @@ def archive(tmp_path: Path) -> Path:
 
 def test_records_can_be_read_as_they_are(archive: Path) -> None:
     read: list[bytes] = []
-    assert replace_records(str(archive), sha256="", contents=lambda old: read.append(old("a.py"))) is None
+    assert (
+        replace_records(str(archive), sha256="", contents=lambda old: read.append(old.read("a.py"))) is None
+    )
     assert read == [b"D" * 1000]
 
 
@@ -126,7 +128,7 @@ def test_hashing_ends_early_where_nothing_is_replaced(archive: Path, monkeypatch
     slow = type("Slow", (), {"update": lambda _, __: (started.set(), time.sleep(0.001))})
     monkeypatch.setattr(replaced_records.hashlib, "sha256", slow)
 
-    def contents(_: Read) -> None:
+    def contents(_: PresentArchive) -> None:
         started.wait()
 
     before = archive.read_bytes()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.core.lock import Lock, LockedTarget
+from hermpkg_build.core.lock_bytes import lock_bytes
 from hermpkg_build.disk.trust import VARIABLE
 from hermpkg_build.signing.signers import AcceptedIdentity, AcceptedKey
 from hermpkg_build.trust.errors import TrustError, TrustPolicyError
@@ -159,14 +160,14 @@ def test_a_lock_gives_the_digests(policy: Callable[..., Path], tmp_path: Path) -
         return LockedTarget(sha256=digit * 64, bytes=1, python_version="3.11")
 
     lock = Lock(tool="hermpkg 1", targets={"//a:a": target("a"), "//b:b": target("b")})
-    (tmp_path / "hermpkg.lock").write_bytes(lock.to_bytes())
+    (tmp_path / "hermpkg.lock").write_bytes(lock_bytes(lock))
     text = '[[artifact]]\nlock = "hermpkg.lock"\nallow-all = true\n'
     assert read_policy(policy(text)).rules[0].sha256 == ("a" * 64, "b" * 64)
     assert read_policy(policy(text + 'label = "//b:b"')).rules[0].sha256 == ("b" * 64,)
     with pytest.raises(TrustPolicyError, match="the lock has no //b:c") as caught:
         read_policy(policy(text + 'label = "//b:c"'))
     assert str(caught.value).startswith(f"{tmp_path / 'trust.toml'}:4:1")
-    (tmp_path / "hermpkg.lock").write_bytes(Lock(tool="hermpkg 1", targets={}).to_bytes())
+    (tmp_path / "hermpkg.lock").write_bytes(lock_bytes(Lock(tool="hermpkg 1", targets={})))
     with pytest.raises(TrustPolicyError, match="the lock has no artifacts"):
         read_policy(policy(text))
 

@@ -14,8 +14,10 @@ import pytest
 
 from hermpkg_build import PackageImporter
 from hermpkg_build.archive.layout import MANIFEST
+from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import Manifest, ManifestModule, ManifestRecord, ManifestTool, RecordKind
+from hermpkg_build.core.manifest_bytes import manifest_bytes
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents import checks
@@ -63,7 +65,7 @@ def with_manifest(files: Mapping[str, bytes], **fields) -> dict[str, bytes]:
     }
     tool = ManifestTool(name="hermpkg", version="1")
     manifest = Manifest(tool=tool, python_version=HERE, records=records, **fields)
-    return {**files, MANIFEST: manifest.to_bytes()}
+    return {**files, MANIFEST: manifest_bytes(manifest)}
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +124,16 @@ def test_tensors_are_compared_when_asked_for(load) -> None:
     load(files)
     with pytest.warns(ArtifactModifiedWarning, match=r"0\.storage"):
         load(files, verify="all")
+
+
+def test_a_record_of_another_size_is_not_read_to_be_told(load, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {**with_manifest(FILES), "res/a.txt": bytes(1 << 17)}
+    read: list[str] = []
+    pieces = ArchiveReader.pieces
+    monkeypatch.setattr(ArchiveReader, "pieces", lambda self, name: read.append(name) or pieces(self, name))
+    with pytest.warns(ArtifactModifiedWarning, match=r"res/a.txt was changed"):
+        load(files, verify="all")
+    assert sorted(read) == sorted(FILES.keys() - {"res/a.txt"})
 
 
 def test_tensors_of_a_folder_are_not_read_to_learn_their_size(tmp_path) -> None:
