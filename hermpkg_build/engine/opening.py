@@ -90,7 +90,7 @@ def open_build(
             on_tree(tree)
         package = package_at(workspace, request.directory)
         observe_workspace(tree, workspace, package)
-        loader = Loader(workspace, tree, store.actions, declared=declared)
+        loader = stack.enter_context(Loader(workspace, tree, store.actions, declared=declared))
         with journal.phase("load", "BUILD files"):
             requested = load_requested(loader, request.patterns, package=package)
         environment = current_environment(environment_search_path(), workspace.root)

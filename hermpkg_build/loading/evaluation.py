@@ -56,6 +56,10 @@ class Evaluation:
             self._too_much = error
             raise
 
+    def close(self) -> None:
+        """End the process of the interpreter."""
+        self._interpreter.close()
+
     def _evaluated(self, package: str, path: str, bzl_paths: Sequence[str]) -> EvaluatedFile:
         for bzl in bzl_paths:
             self._run_bzl(bzl)

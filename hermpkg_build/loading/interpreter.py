@@ -42,27 +42,37 @@ Sealed: TypeAlias = Sequence[object]
 SealedItems: TypeAlias = Sequence[tuple[str, object]]
 
 
-class _Running:
-    """A process, the files that it has evaluated, and the policy rules that they know by their numbers."""
+class _PolicyRules:
+    """The policy rules that messages of a process name by their numbers."""
 
     def __init__(self) -> None:
-        self.process: InterpreterProcess = InterpreterProcess()
-        self.ran: set[str] = set()
-        self.decoder: json.JSONDecoder = json.JSONDecoder(object_hook=self._rule_of)
-        self.rule_bytes: int = 0
+        self.bytes: int = 0
         self._rules: list[tuple[object, int]] = []
 
-    def add_rule(self, rule: object) -> None:
+    def add(self, rule: object) -> None:
         """Let messages that stand for the next policy rule mean this one."""
         self._rules.append((rule, len(repr(rule))))
 
-    def _rule_of(self, found: dict[str, Any]) -> object:
+    def of(self, found: dict[str, Any]) -> object:
         """Return the policy rule that an object in a message stands for, and count its bytes."""
         if "rule" not in found:
             return found
         rule, size = self._rules[found["rule"]]
-        self.rule_bytes += size
+        self.bytes += size
         return rule
+
+
+class _Running:
+    """A process, the files that it has evaluated, and the policy rules that they know by their numbers.
+
+    Nothing here leads back to it, so that the process ends with the last who knows it.
+    """
+
+    def __init__(self) -> None:
+        self.process: InterpreterProcess = InterpreterProcess()
+        self.ran: set[str] = set()
+        self.rules: _PolicyRules = _PolicyRules()
+        self.decoder: json.JSONDecoder = json.JSONDecoder(object_hook=self.rules.of)
 
 
 class Interpreter:
@@ -101,13 +111,13 @@ class Interpreter:
             answer = _evaluated(running, text, source.path, loads, host, self.allowance)
         except (EndedError, FileTakesTooLongError, AllTakeTooLongError) as error:
             line = running.process.last_line()
-            self._end()
+            self.close()
             why = _reason(error)
             # A file has time of its own, but its memory may be where others have theirs.
             ran = running.ran if why == MEMORY else set()
             raise _with_files(ended(place, why, line), ran) from None
         except BaseException:
-            self._end()
+            self.close()
             raise
         finally:
             self.allowance.end()
@@ -117,7 +127,8 @@ class Interpreter:
             raise translated(place, answer["error"])
         running.ran.add(source.path)
 
-    def _end(self) -> None:
+    def close(self) -> None:
+        """End the process, if there is one."""
         if self._running is not None:
             self._running.process.end()
         self._running = None
@@ -158,11 +169,11 @@ def _evaluated(
     texts = [(PRELUDE_PATH, f'load("{PRELUDE_PATH}"{symbols})'), (path, marked_text.text)]
     process.start_line()
     process.send(_file(path, texts, known, functions=[MARK]))
-    left, rules_before = MOST_GIVEN, running.rule_bytes
+    left, rules_before = MOST_GIVEN, running.rules.bytes
     while True:
         data = process.receive(left)
         left -= len(data) + _OF_A_VALUE * data.count(b",") + _OF_A_CALL
-        if left < running.rule_bytes - rules_before + host.shared_bytes:
+        if left < running.rules.bytes - rules_before + host.shared_bytes:
             raise EndedError(GIVEN)
         message: dict[str, Any] = running.decoder.decode(data.decode())
         allowance.interpreter_took(message.get("cpu_s", 0))
@@ -173,7 +184,7 @@ def _evaluated(
             if call.function.name in ASKING:
                 process.send({"value": result})
             elif call.function.name in MAKING:
-                running.add_rule(result)
+                running.rules.add(result)
         elif "print" in message:
             stack, printed = message["print"]
             host.message(_call(_PRINT, stack, [], []), printed)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.label import Label, is_package_path
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.target import (
@@ -37,12 +38,12 @@ _FEW = 20
 """How many targets a message lists at most."""
 
 
-class Loader:
+class Loader(Closing):
     """Reads the BUILD files of one workspace, each once, and only those that are asked for, in any thread.
 
     `cache` keeps evaluated files between processes, and what is `declared` is not looked at again.
     `on_message` is told once what `print` was given in a
-    BUILD file; by default it goes to standard error.
+    BUILD file; by default it goes to standard error. To close it ends the process that evaluates files.
     """
 
     def __init__(
@@ -71,6 +72,12 @@ class Loader:
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
         self._loading = threading.RLock()
+
+    def close(self) -> None:
+        """End the process that evaluates BUILD files. What is asked for later starts another."""
+        with self._loading:
+            if self._evaluation is not None:
+                self._evaluation.close()
 
     def build_file(self, package: str) -> BuildFile:
         """Return what the BUILD file of `package` declares.

@@ -159,7 +159,7 @@ class Popen(subprocess.Popen[Any]):
         if not self.is_forked:
             waited: tuple[int, int] = super()._try_wait(wait_flags)  # type: ignore[misc]
             return waited
-        if wait_flags & os.WNOHANG and not select.select([self._told], [], [], 0)[0]:
+        if wait_flags & os.WNOHANG and not _is_told(self._told):
             return 0, 0
         line = _line(self._told)
         self._close_told()
@@ -177,6 +177,13 @@ class Popen(subprocess.Popen[Any]):
             finally:
                 self._waitpid_lock.release()  # type: ignore[attr-defined]
         return self.returncode
+
+
+def _is_told(descriptor: int) -> bool:
+    """Whether something can be read, of a descriptor with any number: `select` takes those below 1,024."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class CommandPopen(Popen):

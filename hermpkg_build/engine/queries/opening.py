@@ -140,7 +140,8 @@ class QueryGraphs:
                 mark_origin(place.workspace.root)
             tree = SourceTree(store.digests)
             observe_workspace(tree, place.workspace, place.package)
-            self._opened = (Loader(place.workspace, tree, store.actions), tree, store)
+            loader = self._stack.enter_context(Loader(place.workspace, tree, store.actions))
+            self._opened = (loader, tree, store)
         return self._opened
 
     def _read_imports(self, found: Found | None, kept: Sections | None) -> ImportGraph:
