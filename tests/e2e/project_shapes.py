@@ -197,6 +197,22 @@ SHAPES = {
         folder="mes projets/été 1",
         name="t_1",
     ),
+    "a monorepo of Bazel, code of another project": Shape(
+        files={
+            "MODULE.bazel": "",
+            "services/a/src/svc/model.py": "from common.words import WORD\n" + PLAIN,
+            "services/a/src/svc/__init__.py": "",
+            "services/a/pyproject.toml": '[project]\nname = "svc"\nversion = "1"\n',
+            "libs/common/src/common/__init__.py": "",
+            "libs/common/src/common/words.py": "WORD = 'hello'\n",
+            "libs/common/pyproject.toml": '[project]\nname = "common"\nversion = "1"\n',
+        },
+        factory="svc.model:make",
+        packed=("svc/model.py", "common/words.py"),
+        roots='["libs/common/src", "services/a/src", "libs/common", "services/a", ""]',
+        folder="mono",
+        name="mono",
+    ),
     "a folder of a monorepo, a namespace package": Shape(
         files={
             "../pyproject.toml": "[tool.ruff]\n",

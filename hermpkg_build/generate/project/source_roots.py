@@ -73,9 +73,7 @@ def factory_file(place: str, layout: Layout, sources: ProjectSources) -> tuple[s
     path = file_of_module(place, layout, sources)
     if path is not None:
         return path, place, layout
-    relative = place.replace(".", "/")
-    ends = (f"/{relative}.py", f"/{relative}/__init__.py")
-    found = [path for path in sources.code if path.endswith(ends)]
+    found = _files_called(place, sources)
     if len(found) != 1:
         near = [_module_of(path, layout) for path in sources.code]
         raise CommandLineError(
@@ -87,8 +85,19 @@ def factory_file(place: str, layout: Layout, sources: ProjectSources) -> tuple[s
             else [("modules", ", ".join(filter(None, near[:12])))],
             next_step="give the path of the file: path/to/file.py:function",
         )
-    root = found[0][: -len(next(end for end in ends if found[0].endswith(end)))]
-    return found[0], place, with_root(layout, root, f"{place} is in {root}")
+    ((path, root),) = found.items()
+    return path, place, with_root(layout, root, f"{place} is in {root}")
+
+
+def _files_called(module: str, sources: ProjectSources) -> dict[str, str]:
+    """The files that a module may be, each with the folder that its name then counts from."""
+    relative = module.replace(".", "/")
+    return {
+        path: path.removesuffix(end)
+        for end in (f"/{relative}.py", f"/{relative}/__init__.py")
+        for path in sources.code
+        if path.endswith(end)
+    }
 
 
 def _module_at(place: str, layout: Layout, sources: ProjectSources) -> tuple[str, str, Layout]:
@@ -113,7 +122,8 @@ def _module_of(path: str, layout: Layout) -> str | None:
 def roots_for_imports(path: str, layout: Layout, sources: ProjectSources) -> Layout:
     """A layout by which all imports lead somewhere that do from `path` on, a file, when it runs as a script.
 
-    A script finds what lies beside it, whatever folder that is.
+    A script finds what lies beside it, whatever folder that is. What else is imported, and can only be one
+    file of the project, is that: code of another project in the repository.
     """
     queue, known = [path], {path}
     for file in queue:
@@ -131,6 +141,14 @@ def roots_for_imports(path: str, layout: Layout, sources: ProjectSources) -> Lay
                         )
                         found = file_of_module(each.module, layout, sources)
                         break
+                else:
+                    elsewhere = _files_called(each.module, sources)
+                    root = next(iter(elsewhere.values()), "")
+                    if len(elsewhere) == 1 and not sources.has(f"{root}/__init__.py"):
+                        layout = with_root(
+                            layout, root, f"{file}:{each.line} imports {top}, which is in {root}"
+                        )
+                        found = file_of_module(each.module, layout, sources)
             if found is not None and found not in known:
                 known.add(found)
                 queue.append(found)
