@@ -13,6 +13,11 @@ from hermpkg_build.loading.rules import DEFS_LABEL
 if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
+_FOR_BAZEL = (
+    f"hermpkg itself has the rules of {DEFS_LABEL} alone: let Bazel build this, which takes them too,"
+    " or pack without BUILD files:\n    hermpkg pack MODULE:FUNCTION -o FILE"
+)
+
 
 def bzl_path(text: str, package: str, packages: Packages, tree: SourceTree) -> str:
     """Return the workspace path of the .bzl file that a file of `package` calls `text`. Raises LabelError."""
@@ -22,7 +27,7 @@ def bzl_path(text: str, package: str, packages: Packages, tree: SourceTree) -> s
         )
     label = Label.parse(text, package=package)
     if label.repository:
-        step = question(text, [DEFS_LABEL]) or f"of other repositories there is {DEFS_LABEL} alone"
+        step = question(text, [DEFS_LABEL]) or _FOR_BAZEL
         raise LabelError(f"{text!r} is in another repository", next_step=step)
     if not label.name.endswith(".bzl"):
         raise LabelError(f"{text!r} is not a .bzl file", next_step="load() takes .bzl files only")

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
          "did you mean '@hermpkg//rules:defs.bzl'?"),
         ('load("@rules_python//python:defs.bzl", "py_library")', "1:6",
          "'@rules_python//python:defs.bzl' is in another repository",
-         "of other repositories there is @hermpkg//rules:defs.bzl alone"),
+         ("hermpkg itself has the rules of @hermpkg//rules:defs.bzl alone: let Bazel build this, which takes them too,"
+          " or pack without BUILD files:\n    hermpkg pack MODULE:FUNCTION -o FILE")),
         ('load("@hermpkg//rules:defs.bzl", "modle")', "1:34", "@hermpkg//rules:defs.bzl has no symbol 'modle'",
          "did you mean 'model'?"),
         ('load("//tools:m.bzl")', "1:1", "load() names no symbol", 'write load("//pkg:file.bzl", "symbol")'),
