@@ -11,8 +11,8 @@ from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ObservedFiles
 
-_SYSTEMS = ("/lib", "/usr/lib", "/usr/libexec")
-"""What the folders of the system's own libraries begin with, for which the platform stands."""
+_SYSTEMS = tuple(f"{top}/lib{kind}/" for top in ("", "/usr") for kind in ("", "32", "64", "x32", "exec"))
+"""The folders of the system's own libraries, for which the platform stands."""
 _INTERPRETERS = "libpython"
 """How the library that is the interpreter is called, for which its version stands."""
 
@@ -61,5 +61,5 @@ def _is_input(path: str, places: Places) -> bool:
     """Whether a library or a folder of libraries is neither the system's nor the interpreter's own."""
     place = places.place_of(path)
     if place is Place.ELSEWHERE:
-        return not path.startswith(_SYSTEMS) and not os.path.basename(path).startswith(_INTERPRETERS)
+        return not f"{path}/".startswith(_SYSTEMS) and not os.path.basename(path).startswith(_INTERPRETERS)
     return place is not Place.STDLIB
