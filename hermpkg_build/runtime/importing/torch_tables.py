@@ -26,7 +26,7 @@ def show_modules(names: Iterable[str]) -> None:
     """Enter loaded modules, by mangled names, in the table where Dynamo looks for packaged ones."""
     stock = sys.modules.get("torch.package.package_importer")
     table: dict[str, ModuleType] = getattr(stock, "_package_imported_modules", {})
-    for name in names:
+    for name in list(names):
         module = sys.modules.get(name)
         if module is not None and module.__name__ == name:
             table[name] = module

@@ -11,14 +11,15 @@ Overloads: TypeAlias = list[tuple[dict[str, Any], str, dict[str, Any]]]
 
 
 def take_overloads(modules: Iterable[str]) -> Overloads:
-    """Remove the overloads of `modules` from the tables, and return them."""
-    return [(table, name, table.pop(name)) for table in _tables() for name in modules if name in table]
+    """Remove the overloads of `modules`, to which threads may add, from the tables, and return them."""
+    names = list(modules)
+    return [(table, name, table.pop(name)) for table in _tables() for name in names if name in table]
 
 
 def give_overloads(taken: Overloads) -> None:
     """Put back what `take_overloads` returned, beside overloads that were added since."""
     for table, name, functions in taken:
-        for function, definitions in table.get(name, {}).items():
+        for function, definitions in list(table.get(name, {}).items()):
             functions[function].update(definitions)
         table[name] = functions
 
