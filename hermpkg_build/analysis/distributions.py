@@ -81,12 +81,12 @@ class Distributions:
 
     def owner_in(self, entry: str, file: str) -> Distribution | None:
         """The owner of `file`, a path relative to the search path entry `entry` with "/" between names."""
-        top, slash, _ = file.partition("/")
-        owners = self._owners_of_top(entry, top if slash else _stem(top))
-        if file in (known := self._owned.setdefault(entry, {})):
-            return known[file]
-        lister = next((owner for owner in owners if self._lists(owner, file)), None)
-        known[file] = lister or self._owner_of_unlisted(entry, file, owners)
+        known = self._owned.setdefault(entry, {})
+        if file not in known:
+            top, slash, _ = file.partition("/")
+            owners = self._owners_of_top(entry, top if slash else _stem(top))
+            lister = next((owner for owner in owners if self._lists(owner, file)), None)
+            known[file] = lister or self._owner_of_unlisted(entry, file, owners)
         return known[file]
 
     def _owner_of_unlisted(

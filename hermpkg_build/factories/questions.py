@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from hermpkg_build.factories.places import Place, Places
 
@@ -30,16 +30,10 @@ def question_test(places: Places, scratch: str) -> Callable[[str], bool]:
 
     It cannot where that follows from where the workspace, the interpreter and what is ours are.
     """
-    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]
-    around = {
-        folder
-        for path in (places.workspace_root, *places.search_path, *own, scratch, os.getcwd(), _OURS)
-        for form in (os.path.abspath, os.path.realpath)
-        for folder in _and_those_around(form(path))
-    }
-    prefixes = tuple(
-        os.path.join(form(path), "") for path in own for form in (os.path.abspath, os.path.realpath)
-    )
+    own = {*_forms([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix])}
+    others = _forms([places.workspace_root, *places.search_path, scratch, os.getcwd(), _OURS])
+    around = {folder for path in (*own, *others) for folder in _and_those_around(path)}
+    prefixes = tuple(os.path.join(path, "") for path in own)
 
     def is_question(path: str) -> bool:
         folder = os.path.join(path, "")
@@ -48,6 +42,12 @@ def question_test(places: Places, scratch: str) -> Callable[[str], bool]:
         return places.place_of(path) is not Place.ELSEWHERE or not folder.startswith(prefixes)
 
     return is_question
+
+
+def _forms(paths: Iterable[str]) -> Iterator[str]:
+    """Each path as it is, and without links."""
+    for path in paths:
+        yield from (os.path.abspath(path), os.path.realpath(path))
 
 
 def _and_those_around(folder: str) -> Iterator[str]:

@@ -42,8 +42,8 @@ class Loader(Closing):
     """Reads the BUILD files of one workspace, each once, and only those that are asked for, in any thread.
 
     `cache` keeps evaluated files between processes, and what is `declared` is not looked at again.
-    `on_message` is told once what `print` was given in a
-    BUILD file; by default it goes to standard error. To close it ends the process that evaluates files.
+    `on_message` is told once what `print` was given in a BUILD file; by default it goes to standard error.
+    To close it ends the process that evaluates files.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Loader(Closing):
             return self.packages.no_such_package(Label(package, package.rpartition("/")[2] or "all"))
         try:
             file = None
-            if self._declared is not None and self.was_checked(package):
+            if self._declared is not None and package in self._declared:
                 file = self._declared.file(package)
             elif self._cache is not None:
                 file = self._cache.get(package, path)
