@@ -2,67 +2,61 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import mmap
 import os
-import sys
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import read_central_directory
+from hermpkg_build.archive.first_bytes import FirstBytes, KnownFile
 from hermpkg_build.archive.layout import storage_number
 from hermpkg_build.archive.members import checksums_of
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
-from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.descriptors import NAMES_STAY_OPEN, READ
 from hermpkg_build.disk.files import write_all
+from hermpkg_build.disk.midstates import Sha256, midstates_of
 from hermpkg_build.disk.replacing import NewFile
-from hermpkg_build.disk.signatures import FileSignature, signature_of
+from hermpkg_build.disk.signatures import signature_of
 
 _MODE = 0o644
 _LARGEST_REST = 64 << 20
 """Of an archive with more bytes behind the first record that changes nothing is gained by this."""
 
-_STEP = 4 << 20
-"""So many bytes are hashed before it is seen whether anybody still wants that."""
-
-_NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EBADF)
-
-
-class Replaced(NamedTuple):
-    """The file that an archive has become."""
-
-    sha256: str
-    size: int
-    signature: FileSignature
-
 
 def replace_records(
-    path: str, *, sha256: str, contents: Callable[[PresentArchive], Mapping[str, bytes] | None]
-) -> Replaced | None:
+    path: str, *, known: KnownFile, contents: Callable[[PresentArchive], Mapping[str, bytes] | None]
+) -> KnownFile | None:
     """Replace the archive at `path`, which this version wrote, by one with other `contents` of some records.
 
-    These are given the archive as it is, and return the new bytes by record. None, and nothing
-    is done, where they return None, where the archive has not the digest `sha256`, or is not laid out as
-    archives are written. The result has the bytes that `write_archive` would give it. Raises OSError,
-    ArchiveError, and KeyError for records that are not there; `path` is then as it was.
+    These are given the archive as it is, and return the new bytes by record, none of them a tensor's. None,
+    and nothing is done, where they return None, where the archive is not the file that is `known`, or not
+    laid out as archives are written. For the bytes before a midstate its signature vouches, for all others
+    its digest. The result has the bytes that `write_archive` would give it. Raises OSError, ArchiveError,
+    and KeyError for records that are not there; `path` is then as it was.
     """
     descriptor = os.open(path, READ)
     try:
-        if not NAMES_STAY_OPEN or not os.fstat(descriptor).st_size:
+        if not NAMES_STAY_OPEN or not known.size or signature_of(os.fstat(descriptor)) != known.signature:
             return None
-        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
+        with (
+            mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as view,
+            NewFile(os.path.dirname(path), mode=_MODE) as new,
+        ):
             archive = PresentArchive(path, view)
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
-            with _Hashing(view[: archive.end_of_tensors()]) as hashing:
-                new = contents(archive)
-                rest = None if new is None else archive.rest_with(new)
-                return None if rest is None else _written(path, descriptor, view, rest, sha256, hashing)
+            with FirstBytes(descriptor, new.descriptor, view[: archive.end_of_tensors()], known) as first:
+                changed = contents(archive)
+                rest = None if changed is None else archive.rest_with(changed)
+                hashed = None if rest is None else _completed(new.descriptor, view, rest, known, first)
+            if hashed is None or signature_of(os.fstat(descriptor)) != known.signature:
+                return None
+            new.replace(path)
+            signature = signature_of(os.fstat(new.descriptor))
+            return KnownFile(hashed.hexdigest(), signature, midstates_of(hashed))
     finally:
         os.close(descriptor)
 
@@ -137,68 +131,19 @@ class PresentArchive:
         return self._view[piece.offset : piece.offset + piece.size]
 
 
-class _Hashing(Closing):
-    """The SHA-256 of the `first` bytes of an archive, on which a thread works until this is closed."""
-
-    def __init__(self, first: memoryview) -> None:
-        self.size = len(first)
-        self._first = first
-        self._hash = hashlib.sha256()
-        self._is_over = False
-        self._thread = threading.Thread(target=self._work, name="hermpkg-hash")
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._is_over = True
-        self._thread.join()
-        self._first.release()
-
-    def _work(self) -> None:
-        for start in range(0, self.size, _STEP):
-            if self._is_over:
-                return
-            self._hash.update(self._first[start : start + _STEP])
-
-    def result(self) -> hashlib._Hash:
-        """Wait for all of it."""
-        self._thread.join()
-        return self._hash
-
-
-def _written(
-    path: str, source: int, view: memoryview, rest: _Rest, sha256: str, hashing: _Hashing
-) -> Replaced | None:
-    """Write the new archive beside the old one, which is hashed meanwhile, and let it take its place."""
-    with view[: rest.start] as before, NewFile(os.path.dirname(path), mode=_MODE) as new:
-        _copy(source, new.descriptor, before)
-        write_all(new.descriptor, rest.data)
-        same, hashed = hashing.result(), hashing.size
-        if rest.start < hashed:  # a tensor is replaced
-            same, hashed = hashlib.sha256(), 0
-        same.update(before[hashed:])
+def _completed(
+    target: int, view: memoryview, rest: _Rest, known: KnownFile, first: FirstBytes
+) -> Sha256 | None:
+    """Write what follows on the first bytes; return the hash of all, None where the old bytes are others."""
+    if rest.start < first.size:  # a tensor is replaced
+        return None
+    same = first.finished()
+    with view[first.size : rest.start] as before, view[rest.start :] as after:
+        os.lseek(target, first.size, os.SEEK_SET)
+        write_all(target, before)
+        write_all(target, rest.data)
+        same.update(before)
         old = same.copy()
-        old.update(view[rest.start :])
-        if old.hexdigest() != sha256:
-            return None
-        same.update(rest.data)
-        new.replace(path)
-        signature = signature_of(os.fstat(new.descriptor))
-    return Replaced(same.hexdigest(), rest.start + len(rest.data), signature)
-
-
-def _copy(source: int, target: int, before: memoryview) -> None:
-    """Copy the first bytes of a file, `before`, to the start of another; by the kernel where it can."""
-    done = 0
-    if sys.platform == "linux" and hasattr(os, "copy_file_range"):
-        try:
-            while done < len(before):
-                count = os.copy_file_range(source, target, len(before) - done, done, done)
-                if not count:
-                    break
-                done += count
-        except OSError as error:
-            if error.errno not in _NO_COPY:
-                raise
-    os.lseek(target, done, os.SEEK_SET)
-    write_all(target, before[done:])
+        old.update(after)
+    same.update(rest.data)
+    return same if old.hexdigest() == known.sha256 else None

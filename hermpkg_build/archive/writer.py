@@ -19,6 +19,7 @@ from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Bytes, Digest
+    from hermpkg_build.disk.midstates import Sha256
 
 __all__ = ["Content", "FileSlice", "Record", "replace_archive", "stream_archive", "write_archive"]
 
@@ -42,28 +43,30 @@ _ADVICE = {
 }
 
 
-def write_archive(path: str, *, root: str, records: Sequence[Record]) -> Digest:
+def write_archive(path: str, *, root: str, records: Sequence[Record], hash_: Sha256 | None = None) -> Digest:
     """Write `records` in the folder `root` to the file `path`, and return the digest of that file.
 
     The bytes depend on `root`, the names and the contents only. Until all of them are written, `path` is as
     it was; afterwards it is a new file of mode 0644, whatever the umask. A process that is killed leaves no
     file behind. The kernel copies contents that are files, and the SHA-256 is computed beside the writing:
     memory use does not grow with the records. The file is not forced to disk: an artifact can be built
-    again, and ``hermpkg verify`` notices a torn one.
+    again, and ``hermpkg verify`` notices a torn one. A new `hash_` is that of the file afterwards.
 
     Raises ArchiveError for names that are not allowed, ActionError for a content's file that is missing or
     too short, OtherBytesError for one whose bytes are not those of its checksum, LocalEnvironmentError where
     `path` cannot be written.
     """
-    return write_pieces(path, plan_archive(root, records, crc32_of=crc32_of))
+    return write_pieces(path, plan_archive(root, records, crc32_of=crc32_of), hash_=hash_)
 
 
-def write_pieces(path: str, pieces: Iterable[Content], *, expected: Digest | None = None) -> Digest:
+def write_pieces(
+    path: str, pieces: Iterable[Content], *, expected: Digest | None = None, hash_: Sha256 | None = None
+) -> Digest:
     """Write `pieces`, one after the other, to the file `path`, as `write_archive` does; return its digest.
 
     Raises as that, and ArchiveError where the file would not have the `expected` digest.
     """
-    with replacement_of(path) as target, ConcurrentHash(target) as following:
+    with replacement_of(path) as target, ConcurrentHash(target, hash_) as following:
         _write(pieces, target, following.advance)
         digest = following.result()
         if expected is not None and digest != expected:

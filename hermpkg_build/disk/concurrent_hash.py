@@ -10,6 +10,7 @@ from typing import final
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.descriptors import READS_ASIDE, read_into
+from hermpkg_build.disk.midstates import Sha256
 
 _CHUNK = 512 << 10
 """So many bytes stay in the processor's cache from the read to the hash; both release the GIL."""
@@ -87,10 +88,13 @@ class WrittenBytes(Closing):
 
 @final
 class ConcurrentHash(Closing):
-    """Hashes the open file `descriptor`, from its start to where `advance` says it is written."""
+    """Hashes the open file `descriptor`, from its start to where `advance` says it is written.
 
-    def __init__(self, descriptor: int) -> None:
-        self._hash = hashlib.sha256()
+    Who wants to know more than the digest gives a new `hash_`.
+    """
+
+    def __init__(self, descriptor: int, hash_: Sha256 | None = None) -> None:
+        self._hash = hash_ or hashlib.sha256()
         self._written = WrittenBytes(descriptor, self._hash.update)
         self.advance: Callable[[int], None] = self._written.advance
 

@@ -2,8 +2,9 @@
 
 Where only comments, blank lines and the like have changed, of modules whose texts nothing needs but artifacts
 (`text_uses`), an artifact differs in their records and in its manifest. All else is copied from the one that
-is there, which is hashed on the way: what is copied is what the last build made, or a build is due. Builds
-begin with this, so that it imports little.
+is there. What is copied is what the last build made, or a build is due: the file's signature vouches for its
+first bytes, as where nothing has changed, and its digest for the rest, or for all. Builds begin with this, so
+that it imports little.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import is_settled
 from hermpkg_build.disk.unchanged_files import read_file
 from hermpkg_build.engine.noted_texts import keep_texts
-from hermpkg_build.engine.snapshot_check import present_signature, root_of
+from hermpkg_build.engine.snapshot_check import root_of
 from hermpkg_build.engine.text_uses import TextTable, load_table
 from hermpkg_build.errors import HermpkgError
 
@@ -68,7 +69,7 @@ def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[
         rows = {str(row[0]): row for row in stored.values["targets"]}
         edits = _Edits(texts, before, table.searched)
         for label in labels:
-            if not _renew(stored, edits, os.path.join(root_of(path), rows[label][1]), rows[label], table):
+            if not _renew(stored, edits, root_of(path), rows[label], table):
                 return None
             digests = {
                 file: (before[file], files[file][0]) for file in texts.keys() & table.packed[label].keys()
@@ -150,17 +151,21 @@ def _entry(record: str, data: bytes) -> bytes:
     return dumps({record: {"digest": str(Digest.of(data)), "kind": "module"}})[1:-1]
 
 
-def _renew(stored: StoredSnapshot, edits: _Edits, path: str, row: Row, table: TextTable) -> bool:
-    """Renew the artifact at `path`, of a row of the snapshot's targets; False where that takes a build."""
+def _renew(stored: StoredSnapshot, edits: _Edits, root: str, row: Row, table: TextTable) -> bool:
+    """Renew the artifact of a row of the snapshot's targets; False where that takes a build."""
+    from hermpkg_build.archive.first_bytes import KnownFile
     from hermpkg_build.archive.replaced_records import replace_records
+    from hermpkg_build.engine.noted_midstates import keep_midstates, noted_midstates
 
-    sha256, signature = stored.outputs[path]
-    if signature is None or present_signature(path) != signature:
+    label, path = row[0], os.path.join(root, row[1])
+    held, (sha256, signature) = table.packed[label], stored.outputs[path]
+    if signature is None:
         return False
-    held = table.packed[row[0]]
-    done = replace_records(path, sha256=sha256, contents=lambda old: edits.contents(old, held))
+    known = KnownFile(sha256, signature, noted_midstates(root, label, sha256))
+    done = replace_records(path, known=known, contents=lambda old: edits.contents(old, held))
     if done is None:
         return False
+    keep_midstates(root, label, done.sha256, done.midstates)
     row[2:4] = done.sha256, done.size
     stored.outputs[path] = done.sha256, done.signature
     return True

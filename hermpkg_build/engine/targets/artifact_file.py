@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.archive.writer import write_archive
@@ -14,7 +14,9 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.dataclass import dataclass
+from hermpkg_build.disk.midstates import WORTHWHILE, Midstate, midstates_of, remembering_hash
 from hermpkg_build.disk.output_folders import check_no_link
+from hermpkg_build.engine.noted_midstates import keep_midstates
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable
@@ -89,15 +91,20 @@ class ArtifactFile:
                 next_step="remove what stands in its place, or write elsewhere with --out FILE",
             ) from error
         build = self.build
-        digest = write_artifact(self.target, self.path, self.request, build.content, build.journal)
-        build.notes.keep_artifact(self.target.label, self.path, digest)
+        label = self.target.label
+        digest, midstates = write_artifact(self.target, self.path, self.request, build.content, build.journal)
+        build.notes.keep_artifact(label, self.path, digest)
+        keep_midstates(build.context.workspace.root, str(label), digest.hash, midstates)
         return digest
 
 
 def write_artifact(
     target: ModelPackage, path: str, request: ArtifactRequest, content: Contents, journal: Journal
-) -> Digest:
-    """Lay the artifact of `target` out and write it to `path`. Raises what `lay_out` raises."""
+) -> tuple[Digest, Sequence[Midstate]]:
+    """Lay the artifact of `target` out and write it to `path`; return its digest, and midstates on the way.
+
+    Raises what `lay_out` raises.
+    """
     try:
         records = lay_out(request, content)
     except AnalysisError as error:
@@ -106,7 +113,9 @@ def write_artifact(
     externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
     for note in portability_notes([record.name for record in records], externs):
         journal.warn(f"{target.label}: {note}")
-    return write_archive(path, root=root_folder(target), records=records)
+    hash_ = remembering_hash() if sum(record.size for record in records) >= WORTHWHILE else None
+    digest = write_archive(path, root=root_folder(target), records=records, hash_=hash_)
+    return digest, midstates_of(hash_)
 
 
 def root_folder(target: ModelPackage) -> str:

@@ -15,6 +15,7 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind
 from hermpkg_build.core.manifest_bytes import entry_bytes
+from hermpkg_build.disk.midstates import RememberingHash, remembering_hash
 from hermpkg_build.engine import text_edits, text_uses
 from hermpkg_build.engine.noted_texts import note_path
 from hermpkg_build.engine.snapshot_check import (
@@ -188,6 +189,45 @@ def test_what_takes_a_build(workspace: Workspace, change: Callable[[Workspace], 
     change(workspace)
     workspace.write("pkg/c.py", "def f():\n    return 1  # one\n")
     assert not workspace.build()
+
+
+MODEL = """
+model(name = "net", factory = "pkg.net:make", deps = [":code"])
+model_package(name = "three", models = {"m/m.pkl": ":net"}, modules = ["pkg.a"],
+    policy = [intern("pkg.**"), extern("**")], deps = [":code"])
+"""
+NET = "import torch\ndef make():\n    return torch.arange(3 << 20, dtype=torch.float32)\n"
+
+
+def test_tensors_are_hashed_when_they_are_written(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if remembering_hash() is None:
+        pytest.skip("this Python does not call a library that has midstates")
+    load = '"intern", "model", "extern", '
+    workspace.write("pkg/BUILD", BUILD.replace("RESOURCES", "{}").replace('"intern", ', load) + MODEL)
+    workspace.write("pkg/net.py", NET)
+    assert not workspace.build()
+    hashed: list[int] = []
+    take = RememberingHash._take
+    monkeypatch.setattr(
+        RememberingHash, "_take", lambda self, view: (hashed.append(len(view)), take(self, view))
+    )
+    for number in range(2):
+        workspace.write("pkg/c.py", f"def f():\n    return 1  # {number}\n")
+        time.sleep(TICK_S)
+        hashed.clear()
+        _, way = build(workspace.root, workspace.cache)
+        assert way.by_look
+        assert 0 < sum(hashed) < 3 << 20, "of twelve mebibytes"
+    note = Path(note_path(str(workspace.root), "//pkg:three", "midstates"))
+    sha256, rows = json.loads(note.read_bytes())
+    assert sha256 == hashlib.sha256((workspace.artifact.parent / "three.pt").read_bytes()).hexdigest()
+    for wrong, by_look in (([[rows[-1][0], "00" * 40]], False), ("no rows", True), ([], True)):
+        note.write_text(json.dumps([sha256, wrong]))
+        workspace.write("pkg/c.py", f"def f():\n    return 1  # {wrong}\n")
+        assert workspace.build() == by_look
+        sha256, _ = json.loads(note.read_bytes())
 
 
 def test_a_full_disk_is_left_to_a_build_that_tells_of_it(
