@@ -219,7 +219,7 @@ class Adviser:
         """Where the nearest BUILD file above a workspace file is, in words."""
         while file:
             file = os.path.dirname(file)
-            for name in ("BUILD.bazel", "BUILD"):
+            for name in self.environment.build_names:
                 if self.environment.tree.is_file(os.path.join(self.environment.workspace_root, file, name)):
                     return f" of {os.path.join(file, name)}"
         return ""

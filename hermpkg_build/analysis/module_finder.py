@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.analysis.search_path import Folder, SearchPath, read_search_path
 from hermpkg_build.analysis.zip_folders import zip_listings
+from hermpkg_build.core.folders import BUILD_NAMES
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.module_names import (
     is_module_name,
@@ -95,6 +96,7 @@ class ModuleFinder:
     `declared_by` names the target that lists a workspace file (a path relative to the root), for messages.
     `aliases` are the other names under which modules were seen in ``sys.modules``, each with its own.
     `beside` is a finder of the same tree and search path, whose knowledge of installed modules is shared.
+    `build_names` are those of BUILD files, for messages.
     """
 
     def __init__(
@@ -110,8 +112,10 @@ class ModuleFinder:
         declared_by: Callable[[str], Label | None] | None = None,
         aliases: Mapping[str, str] | None = None,
         beside: ModuleFinder | None = None,
+        build_names: Sequence[str] = BUILD_NAMES,
     ) -> None:
         self.tree = tree
+        self.build_names = build_names
         self.workspace_root = workspace_root
         self.source_roots: tuple[str, ...] = tuple(source_roots)
         self.declared_by = declared_by

@@ -14,6 +14,7 @@ from hermpkg_build.engine.build import build_with_inputs
 from hermpkg_build.engine.environment import PYTHON_REPOSITORY
 from hermpkg_build.engine.queries.attribute_texts import declaration
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError
+from hermpkg_build.loading.workspace import WORKSPACE_MARKERS
 from hermpkg_build.provenance.materials import BuildFacts, Role
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import TargetResult
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_BUILD_FILES = ("BUILD", "BUILD.bazel", "pyproject.toml", "MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,12 @@ def _roles(build: Build, paths: Iterable[str]) -> dict[str, Role]:
         elif isinstance(target, Model) and target.weights is not None:
             named[target.weights.path] = Role.WEIGHTS
     found = {}
+    of_builds = {*build.context.workspace.build_names, *WORKSPACE_MARKERS}
     for path in paths:
         name = path.rpartition("/")[2]
         if path in named:
             found[path] = named[path]
-        elif name in _BUILD_FILES or name.endswith(".bzl"):
+        elif name in of_builds or name.endswith(".bzl"):
             found[path] = Role.BUILD_FILE
         elif name.endswith(".py"):
             found[path] = Role.SOURCE

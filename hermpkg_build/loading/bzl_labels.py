@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hermpkg_build.core.folders import NAME_THEM_APART
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import question
 from hermpkg_build.errors import LabelError
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from hermpkg_build.disk.source_tree import SourceTree
 
 _FOR_BAZEL = (
-    f"hermpkg itself has the rules of {DEFS_LABEL} alone: let Bazel build this, which takes them too,"
-    " or pack without BUILD files:\n    hermpkg pack MODULE:FUNCTION -o FILE"
+    f"hermpkg itself has the rules of {DEFS_LABEL} alone: let Bazel build this, which takes them too, or"
+    f" {NAME_THEM_APART}"
 )
 
 

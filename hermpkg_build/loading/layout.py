@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 from hermpkg_build.dataclass import dataclass
 
 _SRC = "src"
-_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg")
+BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
+_MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", *BAZEL_MARKERS)
 
 Finder: TypeAlias = "Callable[[_Project], Iterator[tuple[str, str]]]"
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from hermpkg_build.core.folders import BUILD_NAMES, OUTPUT_FOLDER
+from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import LabelError, WorkspaceError
@@ -34,6 +34,7 @@ class Packages:
         self, workspace: Workspace, tree: SourceTree, *, known: Mapping[str, str | None] | None = None
     ) -> None:
         self._root = workspace.root
+        self._build_names = workspace.build_names
         self._tree = tree
         self._ignored = self._read_ignored()
         self._build_files: dict[str, str | None] = dict(known or {})
@@ -155,7 +156,10 @@ class Packages:
         package = label.package
         entries = self._tree.entries(self.directory(package))
         facts = [
-            ("looked for", " or ".join(f"{package}/{name}".lstrip("/") for name in reversed(BUILD_NAMES)))
+            (
+                "looked for",
+                " or ".join(f"{package}/{name}".lstrip("/") for name in reversed(self._build_names)),
+            )
         ]
         if entries is None:
             next_step = self._nearest(package, label)
@@ -195,7 +199,7 @@ class Packages:
         if self.is_ignored(package):
             return None
         entries = self._tree.entries(self.directory(package)) or {}
-        name = next((name for name in BUILD_NAMES if entries.get(name) is False), None)
+        name = next((name for name in self._build_names if entries.get(name) is False), None)
         return None if name is None else f"{package}/{name}" if package else name
 
     def _is_link(self, name: str) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from hermpkg_build.core.folders import NAME_THEM_APART
 from hermpkg_build.core.spelling import question
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import LoadingError
@@ -36,7 +37,10 @@ _BAZEL_GLOBALS = frozenset(
 )
 """What people may know from Bazel, and look for here."""
 
-_BAZEL_ONLY = "Bazel has it, and hermpkg's own engine has not: a file that both read does without"
+_BAZEL_ONLY = (
+    "Bazel has it, and hermpkg's own engine has not: leave it out of a file that both read, or"
+    f" {NAME_THEM_APART}"
+)
 _BUILD_ONLY = "it is built in only in BUILD files; in a .bzl file, inside a function, write native.{}"
 _NO_SELECT = "hermpkg has no configurations to select from: write the value itself"
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import cast
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.folders import BUILD_NAME_SETTING, BUILD_NAMES, OWN_BUILD_NAME
 from hermpkg_build.core.preferences import PREFERENCES
 from hermpkg_build.core.spelling import question
 from hermpkg_build.core.toml_text import NestedTooDeeplyError, parse_toml
@@ -15,14 +16,16 @@ from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, owner_of
 from hermpkg_build.errors import Location, WorkspaceError
-from hermpkg_build.loading.layout import find_layout, project_name
+from hermpkg_build.loading.layout import BAZEL_MARKERS, find_layout, project_name
 
-_BAZEL_MARKERS = ("MODULE.bazel", "WORKSPACE", "WORKSPACE.bazel")
-WORKSPACE_MARKERS = ("pyproject.toml", *_BAZEL_MARKERS)
+WORKSPACE_MARKERS = ("pyproject.toml", *BAZEL_MARKERS)
 """The files that can make a folder the root of a workspace."""
 
 _REMOTE = ("remote-", "credential-")
 """How settings of remote servers begin, which no other program has."""
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+"""Names of files that mean the same to every system, shell and label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +34,15 @@ class Workspace:
 
     `root` is absolute; `source_roots` are the folders, relative to it and without "/" at the ends
     ("" is the root), that dotted module names count from; `settings` is the rest of
-    ``[tool.hermpkg]``. `project` is the name of the distribution that is made of it, "" for none.
+    ``[tool.hermpkg]``. `project` is the name of the distribution that is made of it, "" for none. A BUILD
+    file has one of the `build_names`; where a folder has several, the first counts.
     """
 
     root: str
     source_roots: tuple[str, ...] = ("",)
     settings: Mapping[str, Json] = field(default_factory=dict)
     project: str = ""
+    build_names: tuple[str, ...] = BUILD_NAMES
 
 
 class NoWorkspaceError(WorkspaceError):
@@ -59,7 +64,7 @@ def find_workspace(start: str) -> Workspace:
         if table is not None:
             _check_owner(path, start)
             return _workspace(folder, path, table, document)
-        for marker in _BAZEL_MARKERS:
+        for marker in BAZEL_MARKERS:
             if os.path.isfile(path := os.path.join(folder, marker)):
                 _check_owner(path, start)
                 return Workspace(root=folder)
@@ -71,7 +76,7 @@ def find_workspace(start: str) -> Workspace:
         "no workspace here",
         facts=[
             ("searched", f"{os.path.abspath(start)} and every folder above it"),
-            ("looked for", f"pyproject.toml with [tool.hermpkg], {', '.join(_BAZEL_MARKERS)}"),
+            ("looked for", f"pyproject.toml with [tool.hermpkg], {', '.join(BAZEL_MARKERS)}"),
         ],
         next_step="`hermpkg init` makes one of a project with a model; by hand, add the line [tool.hermpkg]"
         " to the pyproject.toml at the root of your code",
@@ -128,10 +133,13 @@ def _hermpkg_table(document: Mapping[str, object]) -> object:
 def _workspace(folder: str, path: str, table: object, document: Mapping[str, object]) -> Workspace:
     location = Location(path)
     settings = _settings(table, path)
+    names = _build_names(settings, path)
     project = project_name(document)
     if "source-roots" not in settings:
         found = find_layout(document, folder).source_roots
-        return Workspace(root=folder, source_roots=found, settings=settings, project=project)
+        return Workspace(
+            root=folder, source_roots=found, settings=settings, project=project, build_names=names
+        )
     roots = settings.pop("source-roots")
     if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots) or not roots:
         raise WorkspaceError(
@@ -144,6 +152,21 @@ def _workspace(folder: str, path: str, table: object, document: Mapping[str, obj
         source_roots=tuple(dict.fromkeys(_source_root(folder, str(root), location) for root in roots)),
         settings=settings,
         project=project,
+        build_names=names,
+    )
+
+
+def _build_names(settings: dict[str, Json], path: str) -> tuple[str, ...]:
+    """Take the name of BUILD files out of the settings; return the names that they have."""
+    if BUILD_NAME_SETTING not in settings:
+        return BUILD_NAMES
+    name = settings.pop(BUILD_NAME_SETTING)
+    if isinstance(name, str) and _FILE_NAME.fullmatch(name) and not name.endswith((".bzl", ".py")):
+        return (name,)
+    raise WorkspaceError(
+        f"{BUILD_NAME_SETTING} is the name of a file, not {name!r}",
+        location=Location(path, line_of_setting(path, BUILD_NAME_SETTING)),
+        next_step=f'write for example: {BUILD_NAME_SETTING} = "{OWN_BUILD_NAME}"',
     )
 
 
@@ -172,6 +195,7 @@ def _check_names(settings: Iterable[str], path: str) -> None:
     """Raise WorkspaceError for a setting that does not exist, unless it looks like another program's."""
     own = (
         "source-roots",
+        BUILD_NAME_SETTING,
         "wheel",
         "setuptools",
         "environment",

@@ -220,6 +220,7 @@ def test_an_artifact_joins_what_build_files_say_already(plain, before):
 
 
 def test_a_build_file_that_only_bazel_reads_is_told_before_anything_is_written(plain):
+    plain.write("MODULE.bazel", 'bazel_dep(name = "hermpkg")\n')
     plain.write("src/app/net.py", NET)
     plain.write("src/app/__init__.py", "")
     plain.write("src/app/BUILD", 'py_library(\n    name = "app",\n    srcs = glob(["*.py"]),\n)\n')
@@ -228,3 +229,14 @@ def test_a_build_file_that_only_bazel_reads_is_told_before_anything_is_written(p
     assert outcome.code == 1, outcome.stderr
     assert "src/app/BUILD:1:1: name 'py_library' is not defined" in outcome.stderr
     assert files_of(plain) == before
+    _, _, step = outcome.stderr.rpartition(" in pyproject.toml:\n")
+    settings = "\n".join(line.strip() for line in step.splitlines()[:2])
+    plain.write("pyproject.toml", settings)
+    outcome = plain.run("init", "app.net:make")
+    assert outcome.code == 2, outcome.stdout + outcome.stderr
+    assert "app.net is in src, and modules of this workspace do not count from there" in outcome.stderr
+    line = outcome.stderr.splitlines()[-1].strip()
+    assert line == 'source-roots = ["src", ""]'
+    plain.write("pyproject.toml", f"{settings}\n{line}\n")
+    outcome = plain.run("init", "app.net:make")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr

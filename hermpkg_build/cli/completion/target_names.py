@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from hermpkg_build.core.folders import BUILD_NAMES, OUTPUT_FOLDER, STATE_FOLDER
+from hermpkg_build.core.folders import OUTPUT_FOLDER, STATE_FOLDER
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.engine.snapshot import find_change
@@ -54,31 +54,33 @@ def target_names(current: str, rule: str = "") -> Iterator[tuple[str, bool, str]
         if "all".startswith(name):
             yield f"{shown}{folder}:all", True, "all targets of the folder"
         return
-    yield from _folders(base, typed, shown)
+    yield from _folders(base, typed, shown, workspace.build_names)
 
 
-def _folders(base: str, typed: str, shown: str) -> Iterator[tuple[str, bool, str]]:
+def _folders(
+    base: str, typed: str, shown: str, build_names: Sequence[str]
+) -> Iterator[tuple[str, bool, str]]:
     """Give the packages at and below the folder that `typed` has come to."""
     parent, slash, partial = typed.rpartition("/")
     above = os.path.join(base, parent)
     if shown or slash:
-        if not partial and _is_package(above):
+        if not partial and _is_package(above, build_names):
             yield f"{shown}{parent}:", False, "targets of the folder"
         if "...".startswith(partial):
             yield f"{shown}{parent}{slash}...", True, "all targets below"
-    elif not partial and _is_package(above):
+    elif not partial and _is_package(above, build_names):
         yield ":", False, "targets of the folder"
     for name in _subfolders(above):
         path = os.path.join(above, name)
         if name.startswith(partial) and _HARMLESS.fullmatch(name):
-            if _is_package(path):
+            if _is_package(path, build_names):
                 yield f"{shown}{parent}{slash}{name}:", False, "targets of the folder"
-            if _has_packages_below(path):
+            if _has_packages_below(path, build_names):
                 yield f"{shown}{parent}{slash}{name}/", False, "folder"
 
 
-def _is_package(folder: str) -> bool:
-    return any(os.path.isfile(os.path.join(folder, name)) for name in BUILD_NAMES)
+def _is_package(folder: str, build_names: Sequence[str]) -> bool:
+    return any(os.path.isfile(os.path.join(folder, name)) for name in build_names)
 
 
 def _subfolders(folder: str) -> list[str]:
@@ -91,10 +93,10 @@ def _subfolders(folder: str) -> list[str]:
     return sorted(name for name in names if name not in outputs and not name.startswith("bazel-"))
 
 
-def _has_packages_below(folder: str) -> bool:
+def _has_packages_below(folder: str, build_names: Sequence[str]) -> bool:
     queue = [os.path.join(folder, name) for name in _subfolders(folder)]
     for path in queue:
-        if len(queue) > _MOST_FOLDERS or _is_package(path):
+        if len(queue) > _MOST_FOLDERS or _is_package(path, build_names):
             return True
         if not os.path.islink(path) and not os.path.exists(os.path.join(path, "pyvenv.cfg")):
             queue += [os.path.join(path, name) for name in _subfolders(path)]

@@ -233,6 +233,7 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
         declared_by=context.declared_by,
         aliases=aliases,
         beside=shared.finder,
+        build_names=context.workspace.build_names,
     )
     return _Start(
         roots=list(_roots(target, models)),

@@ -47,7 +47,8 @@ class Draft:
 
     def path_of(self, package: str) -> str:
         """The BUILD file of a package; where there is none yet, the one that would make it a package."""
-        return self.loader.packages.build_file(package) or f"{package}/BUILD".lstrip("/")
+        name = self.workspace.build_names[-1]
+        return self.loader.packages.build_file(package) or f"{package}/{name}".lstrip("/")
 
     def may_be_package(self, folder: str) -> bool:
         """Whether a BUILD file would make a folder a package: it is not ignored, and labels can name it."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from hermpkg_build.core.canonical_json import Json
+from hermpkg_build.core.folders import BUILD_NAME_SETTING, BUILD_NAMES
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import source_roots_line
@@ -20,6 +21,7 @@ from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.errors import CommandLineError, LocalEnvironmentError, WorkspaceError
 from hermpkg_build.generate.project.sources import ProjectSources, folders_of, is_test
 from hermpkg_build.loading.declared_modules import module_name
+from hermpkg_build.loading.workspace import Workspace
 
 CHECK = "check_artifact.py"
 """The program of the test. pytest takes no file of that name for one of its own."""
@@ -298,13 +300,11 @@ def check_text(pickle: str, example: tuple[str, str] | None) -> str:
     )
 
 
-def with_settings(text: str | None, source_roots: Sequence[str]) -> str:
-    """The text of a ``pyproject.toml`` with the settings at its end, all else as it was.
-
-    Raises CommandLineError where they cannot stand there.
-    """
-    line = source_roots_line(source_roots)
-    table = f"[tool.hermpkg]\n{line}\n"
+def with_settings(text: str | None, workspace: Workspace) -> str:
+    """The text of a ``pyproject.toml`` with the settings of a workspace at its end, all else as it was."""
+    table = f"[tool.hermpkg]\n{source_roots_line(workspace.source_roots)}\n"
+    if workspace.build_names != BUILD_NAMES:
+        table += f'{BUILD_NAME_SETTING} = "{workspace.build_names[0]}"\n'
     if text is None or not text.strip():
         return (text or "") + table
     newline = "\r\n" if "\r\n" in text else "\n"

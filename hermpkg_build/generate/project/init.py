@@ -11,12 +11,14 @@ from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.folders import BUILD_NAMES
 from hermpkg_build.core.module_roles import Policy
+from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.factory import factory_parts
+from hermpkg_build.generate.project.build_names import choose_build_names
 from hermpkg_build.generate.project.candidates import example_of, parameters_of
 from hermpkg_build.generate.project.files import (
     CHECK,
@@ -104,6 +106,7 @@ class _Init:
         ) and "hermpkg" in self._document.get("tool", {})
         self._sources = ProjectSources(self._root)
         self._layout = self._found_layout()
+        self._build_names, self._other_tool = self._chosen_names()
 
     def plan(self, tell: Callable[[str], None]) -> InitPlan:
         name = self._name()
@@ -112,7 +115,7 @@ class _Init:
         if ":" not in self._request.factory:
             raise proposal("init", self._sources, self._layout.source_roots, self._request.factory)
         place, function = factory_parts(self._request.factory)
-        path, module, self._layout = factory_file(place, self._layout, self._sources)
+        path, module = self._found_factory(place)
         if not self._is_workspace:
             self._layout = roots_for_imports(path, self._layout, self._sources)
         module = self._module_by_layout(path, module)
@@ -178,6 +181,12 @@ class _Init:
             return Layout(source_roots=roots, reason=f"the workspace in {_PYPROJECT} is as it was")
         return project_layout(self._document, self._sources)
 
+    def _chosen_names(self) -> tuple[tuple[str, ...], str]:
+        """The names of BUILD files, and why not the usual ones, "" for no reason to tell."""
+        if self._is_workspace:
+            return find_workspace(self._root).build_names, ""
+        return choose_build_names(self._root, self._sources.folders)
+
     def _name(self) -> str:
         given = self._request.name or project_name(self._document) or os.path.basename(self._root)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", given).strip("_.-")
@@ -194,7 +203,9 @@ class _Init:
             refuse_taken_name(self._workspace(), name, factory)
 
     def _workspace(self) -> Workspace:
-        return Workspace(root=self._root, source_roots=self._layout.source_roots)
+        return Workspace(
+            root=self._root, source_roots=self._layout.source_roots, build_names=self._build_names
+        )
 
     def _planned(self, artifact: ArtifactText, trial: Trial, resources: Sequence[str]) -> PlannedFiles:
         """New files; where there are BUILD files already, these with what they lack."""
@@ -218,7 +229,7 @@ class _Init:
         """The BUILD files of the project, but for those that were written by a call like this one."""
         own = {*files.texts} - {*files.changed()}
         for folder in {*self._sources.folders, *map(os.path.dirname, resources)}:
-            for name in BUILD_NAMES:
+            for name in self._build_names:
                 path = os.path.join(folder, name).replace(os.sep, "/")
                 if path not in own and os.path.isfile(os.path.join(self._root, path)):
                     yield path
@@ -228,6 +239,19 @@ class _Init:
         there = _read(os.path.join(self._root, CHECK))
         is_free = there is None or (there == text and not self._is_workspace)
         return CHECK if is_free or self._request.force else f"check_{name}.py"
+
+    def _found_factory(self, place: str) -> tuple[str, str]:
+        """The file and the module of a factory, whose folder becomes a source root of a new workspace."""
+        path, module, layout = factory_file(place, self._layout, self._sources)
+        added = [root for root in layout.source_roots if root not in self._layout.source_roots]
+        if added and self._is_workspace:
+            raise CommandLineError(
+                f"{place} is in {added[0]}, and modules of this workspace do not count from there",
+                facts=[("project", self._root)],
+                next_step=advice_on_root(added[0], self._layout.source_roots),
+            )
+        self._layout = layout
+        return path, module
 
     def _check_arguments(self, path: str, function: str) -> None:
         needed = parameters_of(self._sources.tree(path), function)
@@ -247,7 +271,7 @@ class _Init:
         """The module and the function of an example: what was asked for, else one beside the factory."""
         if self._request.example:
             place, function = factory_parts(self._request.example, self._request.factory)
-            _, module, self._layout = factory_file(place, self._layout, self._sources)
+            _, module = self._found_factory(place)
             return module, function
         function = example_of(self._sources.tree(path))
         return (module, function) if function else None
@@ -283,13 +307,18 @@ class _Init:
         texts[self._build_file_name("")] = build_file(at_root, artifact.rules)
         texts[artifact.check] = check_text(artifact.pickle, artifact.example)
         if not self._is_workspace:
-            after = with_settings(self._text, self._layout.source_roots)
+            after = with_settings(self._text, self._workspace())
             check_settings(self._text, after, _PYPROJECT)
             texts[_PYPROJECT] = after
         return texts
 
     def _build_file_name(self, folder: str) -> str:
-        """``BUILD``; ``BUILD.bazel`` where there is one, or a folder that some systems take for the same."""
+        """``BUILD``; ``BUILD.bazel`` where there is one, or a folder that some systems take for the same.
+
+        Or the name that BUILD files have in this workspace.
+        """
+        if self._build_names != BUILD_NAMES:
+            return self._build_names[0]
         names = os.listdir(os.path.join(self._root, folder))
         taken = "BUILD.bazel" in names or any(
             name.lower() == "build" and os.path.isdir(os.path.join(self._root, folder, name))
@@ -303,6 +332,8 @@ class _Init:
         roots = " and ".join(root or "the project itself" for root in self._layout.source_roots)
         why = f" ({self._layout.reason})" if self._layout.reason else ""
         yield "modules count from", f"{roots}{why}"
+        if self._other_tool:
+            yield "BUILD files", f"are called {self._build_names[0]}: {self._other_tool}"
         yield "factory", f"{artifact.factory} ({path})"
         yield (
             "your code",

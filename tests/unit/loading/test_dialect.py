@@ -195,7 +195,12 @@ def test_all_static_errors_of_a_file_come_at_once_and_each_name_once(files: Work
     [
         ("model_pakage", "did you mean 'model_package'?"),
         ("pakage", "did you mean 'package'?"),
-        ("alias", "Bazel has it, and hermpkg's own engine has not: a file that both read does without"),
+        (
+            "alias",
+            "Bazel has it, and hermpkg's own engine has not: leave it out of a file that both read, or let"
+            " hermpkg have BUILD files of its own beside those of Bazel, in pyproject.toml:\n"
+            '    [tool.hermpkg]\n    build-file-name = "BUILD.hermpkg"',
+        ),
         ("quite_other", ""),
     ],
 )

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
         ('load("@rules_python//python:defs.bzl", "py_library")', "1:6",
          "'@rules_python//python:defs.bzl' is in another repository",
          ("hermpkg itself has the rules of @hermpkg//rules:defs.bzl alone: let Bazel build this, which takes them too,"
-          " or pack without BUILD files:\n    hermpkg pack MODULE:FUNCTION -o FILE")),
+          " or let hermpkg have BUILD files of its own beside those of Bazel, in pyproject.toml:\n"
+          '    [tool.hermpkg]\n    build-file-name = "BUILD.hermpkg"')),
         ('load("@hermpkg//rules:defs.bzl", "modle")', "1:34", "@hermpkg//rules:defs.bzl has no symbol 'modle'",
          "did you mean 'model'?"),
         ('load("//tools:m.bzl")', "1:1", "load() names no symbol", 'write load("//pkg:file.bzl", "symbol")'),

@@ -85,6 +85,10 @@ def test_no_workspace_says_where_it_looked(tmp_path: Path) -> None:
         ("[tool.hermpkg]\nsource-roots = ['/src']\n", "outside of the workspace"),
         ("[tool.hermpkg]\nsource-roots = ['a/../..']\n", "outside of the workspace"),
         ("[tool.hermpkg]\nsource-roots = ['none']\n", "is not a folder"),
+        ("[tool.hermpkg]\nbuild-file-name = 1\n", "is the name of a file"),
+        ("[tool.hermpkg]\nbuild-file-name = 'a/BUILD'\n", "is the name of a file"),
+        ("[tool.hermpkg]\nbuild-file-name = 'x.bzl'\n", "is the name of a file"),
+        ("[tool.hermpkg]\nbuild-file-names = 'x'\n", "has no setting"),
         ("[tool.hermpkg]\nsource_roots = ['.']\n", "has no setting 'source_roots'"),
     ],
 )

@@ -19,6 +19,7 @@ from hermpkg_build.generate.project.files import (
     with_settings,
 )
 from hermpkg_build.loading.declared_modules import module_name
+from hermpkg_build.loading.workspace import Workspace
 
 NAMES = st.sampled_from(["a", "b_test", "test_c", "tests", "no-name", "conftest", "setup", "__init__"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/".join(parts) + ".py")
@@ -31,7 +32,6 @@ def test_globs_match_all_that_is_used_and_nothing_that_cannot_be(tmp_path_factor
     from hermpkg_build.generate.project.files import build_file
     from hermpkg_build.generate.project.sources import ProjectSources
     from hermpkg_build.loading.loader import Loader
-    from hermpkg_build.loading.workspace import Workspace
 
     # A file and a folder cannot have one name.
     paths = {path for path in paths if not any(other.startswith(f"{path}/") for other in paths)}
@@ -68,11 +68,13 @@ def test_globs_match_all_that_is_used_and_nothing_that_cannot_be(tmp_path_factor
     ],
 )
 def test_settings_go_to_the_end_and_all_else_stays(text):
-    after = with_settings(text, ["src", ""])
+    workspace = Workspace(root="/", source_roots=("src", ""), build_names=("BUILD.ours",))
+    after = with_settings(text, workspace)
     assert after.startswith(text or "")
     check_settings(text, after, "pyproject.toml")
     document = parse_toml(after.lstrip("\ufeff"))
-    assert document["tool"]["hermpkg"] == {"source-roots": ["src", ""]}
+    settings = {"source-roots": ["src", ""], "build-file-name": "BUILD.ours"}
+    assert document["tool"]["hermpkg"] == settings
     if text and "\r\n" in text:
         assert after.count("\n") == after.count("\r\n")
 
@@ -80,7 +82,7 @@ def test_settings_go_to_the_end_and_all_else_stays(text):
 @pytest.mark.parametrize("text", ["tool = {ruff = {}}\n", "tool = 3\n"])
 def test_a_file_that_cannot_have_them_is_refused(text):
     with pytest.raises(CommandLineError, match="cannot be given the table"):
-        check_settings(text, with_settings(text, [""]), "pyproject.toml")
+        check_settings(text, with_settings(text, Workspace(root="/")), "pyproject.toml")
 
 
 def test_all_files_or_none_are_written(tmp_path):
