@@ -24,7 +24,7 @@ BACKENDS := .venv-backends
 RELEASE := .venv-release
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations backends load docs examples pictures machine format clean
+.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations backends gpu load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -83,6 +83,10 @@ integrations: $(INTEGRATIONS)/integrations.stamp ## Serve artifacts with Ray, ML
 
 backends: $(BACKENDS)/backends.stamp ## Make wheels with artifacts by the real build backends, isolated and not
 	@$(BACKENDS)/bin/python -m pytest tests/backends
+
+gpu: ## Test and measure on a GPU: PYTHON=... whose torch sees it, and which has pytest and packaging
+	PYTHONPATH="$$PWD" "$(PYTHON)" -m pytest -c /dev/null --rootdir=. --noconftest -p no:cacheprovider tests/gpu
+	@PYTHONPATH="$$PWD" "$(PYTHON)" tests/benchmarks/bench_gpu.py
 
 load: $(VENV)/test.stamp ## Call a pool 10,000 times, and a server COUNT times, while workers are killed; no call may be lost
 	@$(VENV_PYTHON) tests/serving/stress.py

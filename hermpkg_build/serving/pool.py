@@ -58,6 +58,9 @@ class Pool(Closing):
     called before, within `start_limit` seconds. `threads` is what torch uses in each (by default, the
     processors are shared out). Autograd does not record calls, unless `grad`.
 
+    With a `device`, such as "cuda", or several, which workers have in turn, pickles that are loaded and the
+    arguments of calls have all their tensors there, and results on the CPU.
+
     `check`, `verify`, `files` and `trust` are as for PackageImporter. With an `importer` of the same artifact
     in this process, results may be of packaged classes.
 
@@ -83,6 +86,7 @@ class Pool(Closing):
         queue: int = 1024,
         threads: int | None = None,
         grad: bool = False,
+        device: str | Sequence[str] | None = None,
         preload: Sequence[str] = _PRELOAD,
         start_limit: float = 600.0,
         importer: PackageImporter | None = None,
@@ -115,6 +119,7 @@ class Pool(Closing):
             trust=os.fspath(trust) if isinstance(trust, os.PathLike) else trust,
             threads=self._threads,
             grad=grad,
+            devices=(device,) if isinstance(device, str) else tuple(device or ()),
         )
         self._process = os.getpid()
         self._waiting = Waiting(queue, batch)

@@ -18,7 +18,7 @@ Target: TypeAlias = "tuple[str, str] | str"
 class Opening:
     """How an artifact is opened, and how its workers run it; what PackageImporter has is meant as there.
 
-    `version` counts from 1 what a pool has served.
+    `version` counts from 1 what a pool has served. Workers have the `devices` in turn.
     """
 
     file: str
@@ -29,6 +29,7 @@ class Opening:
     trust: TrustPolicy | str | None
     threads: int
     grad: bool
+    devices: tuple[str, ...]
 
 
 class Parameter(NamedTuple):
@@ -71,9 +72,13 @@ class Callee(NamedTuple):
 
 
 class Start(NamedTuple):
-    """To an opener: start worker `number`, with the three descriptors of the message."""
+    """To an opener: start worker `number`, with the three descriptors of the message.
+
+    Its tensors are on `device`, as torch names it; None for where they were when they were packed.
+    """
 
     number: int
+    device: str | None
 
 
 class Kill(NamedTuple):

@@ -171,7 +171,7 @@ class Slot:
 
     def _started_worker(self) -> WorkerProcess:
         """Start a worker, and wait until it has loaded what calls will need."""
-        worker = self.version.start_worker(self._shared.waiting.wake)
+        worker = self.version.start_worker(self.number, self._shared.waiting.wake)
         try:
             worker.channel.set_timeout(self._shared.start_limit)
             worker.channel.send([pickle.dumps(Load(self._shared.targets()))])

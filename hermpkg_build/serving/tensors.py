@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pickle import PickleBuffer
 from typing import Any
 
@@ -16,11 +17,13 @@ _SPARSE_ENOUGH = 2
 class TensorReducer:
     """Reduces the tensors of one message; those that share a whole storage share it on the other side, too.
 
-    Of a view only what it spans is sent: a row of a large matrix takes the bytes of a row.
+    Of a view only what it spans is sent: a row of a large matrix takes the bytes of a row. With `to_cpu`, the
+    other side gets what is on another device on the CPU.
     """
 
-    def __init__(self, torch: Any) -> None:
+    def __init__(self, torch: Any, *, to_cpu: bool = False) -> None:
         self._torch = torch
+        self._to_cpu = to_cpu
         self._storages: dict[int, Any] = {}
         self._plain = torch.Tensor
         self._storage_types = (torch.UntypedStorage, torch.TypedStorage)
@@ -35,6 +38,8 @@ class TensorReducer:
 
     def _reduce_tensor(self, tensor: Any) -> Any:
         torch = self._torch
+        if self._to_cpu and tensor.device.type != "cpu":
+            tensor = tensor.cpu()
         if (
             tensor.layout is not torch.strided
             or tensor.device.type != "cpu"
@@ -66,7 +71,8 @@ class TensorReducer:
             return _typed_storage, (self._one_of(storage._untyped_storage), storage.dtype)
         device = storage.device
         if device.type != "cpu":
-            return _storage_on, (self._one_of(storage.cpu()), str(device))
+            copy = self._one_of(storage.cpu())
+            return (_itself, (copy,)) if self._to_cpu else (_storage_on, (copy, str(device)))
         return _storage, (_Bytes(storage, storage.data_ptr(), storage.nbytes()).buffer(),)
 
     def _one_of(self, storage: Any) -> Any:
@@ -96,10 +102,30 @@ class _Bytes:
         return _storage, (self.buffer(),)
 
 
-def tensor_reducer() -> TensorReducer | None:
+def tensor_reducer(*, to_cpu: bool) -> TensorReducer | None:
     """Make a reducer where there can be tensors, as torch is loaded."""
     torch = sys.modules.get("torch")
-    return TensorReducer(torch) if torch is not None and hasattr(torch, "UntypedStorage") else None
+    if torch is None or not hasattr(torch, "UntypedStorage"):
+        return None
+    return TensorReducer(torch, to_cpu=to_cpu)
+
+
+def placed(name: str, device: str) -> Callable[..., Any] | None:
+    """Return what makes a storage on `device` in place of the function `name`, which messages make one by."""
+    if name == "_storage":
+        return partial(_read_onto, device)
+    return _itself if name == "_storage_on" else None
+
+
+def moved(arguments: tuple[tuple[Any, ...], dict[str, Any]], device: str) -> Any:
+    """Return positional arguments and those by name, with those that are tensors on `device`."""
+    tensors: Any = getattr(sys.modules.get("torch"), "Tensor", ())
+
+    def move(value: Any) -> Any:
+        return value.to(device) if isinstance(value, tensors) else value
+
+    args, kwargs = arguments
+    return tuple(map(move, args)), {name: move(value) for name, value in kwargs.items()}
 
 
 def _span(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
@@ -115,6 +141,14 @@ def _storage(data: Any) -> Any:
     if memoryview(data).readonly:
         data = bytearray(data)
     return torch.frombuffer(data, dtype=torch.uint8).untyped_storage()
+
+
+def _read_onto(device: str, data: Any) -> Any:
+    return _storage_on(_storage(data), device)
+
+
+def _itself(storage: Any, *_: object) -> Any:
+    return storage
 
 
 def _storage_on(storage: Any, device: str) -> Any:
@@ -134,6 +168,6 @@ def _tensor(
 ) -> Any:
     import torch
 
-    tensor = torch.empty(0, dtype=dtype).set_(storage, offset, size, stride)
+    tensor = torch.empty(0, dtype=dtype, device=storage.device).set_(storage, offset, size, stride)
     tensor.requires_grad = requires_grad
     return tensor

@@ -13,7 +13,7 @@ from typing import Any
 
 from hermpkg_build.runtime.mangling import demangle
 from hermpkg_build.serving.channel import Part
-from hermpkg_build.serving.tensors import tensor_reducer
+from hermpkg_build.serving.tensors import placed, tensor_reducer
 
 _LARGEST_WITHIN = 4 << 10
 """Buffers of fewer bytes are in the pickle, not beside it."""
@@ -24,6 +24,7 @@ _NAMES_OF_PACKAGED = {
     ("hermpkg_build.runtime.importer", "reopened_name"),
     ("hermpkg_build.runtime.importing.pickled_names", "unreachable_name"),
 }
+_OF_TENSORS = "hermpkg_build.serving.tensors"
 _PACKAGED_OBJECT = ("hermpkg_build.runtime.importing.torch_saving", "packaged_object")
 
 
@@ -35,10 +36,11 @@ class PackagedClassError(Exception):
         self.name = name
 
 
-def pack(value: object, *, copied: bool = False) -> list[Part]:
+def pack(value: object, *, copied: bool = False, to_cpu: bool = False) -> list[Part]:
     """Return `value` as parts; where they are `copied`, what becomes of its tensors does not show in them.
 
-    Raises what pickle raises for a value that cannot be pickled.
+    With `to_cpu`, its tensors are made on the CPU again, wherever they are. Raises what pickle raises for a
+    value that cannot be pickled.
     """
     buffers: list[Part] = []
 
@@ -51,40 +53,45 @@ def pack(value: object, *, copied: bool = False) -> list[Part]:
         return False
 
     stream = io.BytesIO()
-    _Pickler(stream, _PROTOCOL, buffer_callback=take).dump(value)
+    _Pickler(stream, _PROTOCOL, take, to_cpu=to_cpu).dump(value)
     return [stream.getbuffer(), *buffers]
 
 
-def unpack(parts: Sequence[Part], prefix: str | None) -> Any:
+def unpack(parts: Sequence[Part], prefix: str | None, device: str | None = None) -> Any:
     """Make the value again, with nothing in common with the memory of the parts.
 
     `prefix` is the id of the importer that packaged classes are of here, None where there is none: then these
-    raise PackagedClassError.
+    raise PackagedClassError. With a `device`, its tensors are made on that, wherever they were.
     """
     stream, *buffers = parts
     copies = [bytearray(buffer) for buffer in buffers]
-    return _Unpickler(io.BytesIO(stream), prefix, copies).load()
+    return _Unpickler(io.BytesIO(stream), prefix, device, copies).load()
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, protocol: int, *, buffer_callback: Any) -> None:
-        super().__init__(file, protocol, buffer_callback=buffer_callback)
-        self._tensors = tensor_reducer()
+    def __init__(self, file: io.BytesIO, protocol: int, take: Any, *, to_cpu: bool) -> None:
+        super().__init__(file, protocol, buffer_callback=take)
+        self._tensors = tensor_reducer(to_cpu=to_cpu)
 
     def reducer_override(self, obj: Any) -> Any:
         return NotImplemented if self._tensors is None else self._tensors.reduce(obj)
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, prefix: str | None, buffers: Sequence[bytearray]) -> None:
+    def __init__(
+        self, file: io.BytesIO, prefix: str | None, device: str | None, buffers: Sequence[bytearray]
+    ) -> None:
         super().__init__(file, buffers=buffers)
         self._prefix = prefix
+        self._device = device
 
     def find_class(self, module: str, name: str, /) -> Any:
         if (module, name) in _NAMES_OF_PACKAGED:
             return self._own_name
         if (module, name) == _PACKAGED_OBJECT:
             return self._packaged_object
+        if self._device is not None and module == _OF_TENSORS and (made := placed(name, self._device)):
+            return made
         return super().find_class(module, name)
 
     def _own_name(self, name: str, *_: object) -> str:

@@ -81,7 +81,7 @@ class _Opener:
         self._reader = threading.Thread(target=self._hear, name="hermpkg-opener", daemon=True)
         self._reader.start()
 
-    def start_worker(self, number: int, ended: Callable[[], None]) -> WorkerProcess:
+    def start_worker(self, number: int, device: str | None, ended: Callable[[], None]) -> WorkerProcess:
         """Start a worker; one thread does that at a time. Raises WorkersFailedError."""
         channel, theirs = channel_pair()
         keep(channel)
@@ -89,7 +89,7 @@ class _Opener:
         worker = WorkerProcess(number, channel, tickets, Progress(page.descriptor), ended)
         self._workers[number] = worker
         try:
-            self.tell(Start(number), theirs.fileno(), page.descriptor, tickets.descriptor)
+            self.tell(Start(number, device), theirs.fileno(), page.descriptor, tickets.descriptor)
         finally:
             theirs.close()
             page.close()
@@ -163,8 +163,8 @@ class Version(Closing):
             self.close()
             raise
 
-    def start_worker(self, ended: Callable[[], None]) -> WorkerProcess:
-        """Start a worker; `ended` is called in another thread when it has ended.
+    def start_worker(self, place: int, ended: Callable[[], None]) -> WorkerProcess:
+        """Start a worker, on the device of its `place`; `ended` is called in another thread once it is gone.
 
         Raises WorkersFailedError, ArtifactChangedError, PoolClosedError.
         """
@@ -175,7 +175,9 @@ class Version(Closing):
             if is_gone and self._open() != (self._status, self._content):
                 raise self._changed()
             assert self._opener is not None
-            return self._opener.start_worker(next(self._numbers), ended)
+            devices = self.opening.devices
+            device = devices[place % len(devices)] if devices else None
+            return self._opener.start_worker(next(self._numbers), device, ended)
 
     def kill(self, worker: WorkerProcess) -> None:
         """End a worker and what it has started."""

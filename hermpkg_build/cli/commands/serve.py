@@ -38,6 +38,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _devices(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise ValueError("names of devices, such as cuda:0,cuda:1")
+    return names
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeArguments(EngineArguments):
     """What ``hermpkg serve`` is told."""
@@ -71,6 +78,13 @@ class ServeArguments(EngineArguments):
         "threads of torch in each (default: the processors are shared out)",
         read=whole_number(1),
         default=None,
+    )
+    device: tuple[str, ...] = option(
+        "--device NAMES",
+        "where the model is, as torch names it: `cuda`, or `cuda:0,cuda:1` for workers in turn (default: "
+        "where it was packed)",
+        read=_devices,
+        default=(),
     )
     queue: int = option(
         "--queue NUMBER",
@@ -140,6 +154,7 @@ def run(arguments: ServeArguments, console: Console) -> ExitCode:
                     batch=batch,
                     queue=arguments.queue,
                     threads=arguments.threads,
+                    device=arguments.device,
                     trust=arguments.trust,
                     preload=_PRELOAD,
                 )

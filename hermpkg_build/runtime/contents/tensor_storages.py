@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
-from hermpkg_build.errors import ArchiveError
+from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.archives import Archive, RecordNotFoundError
 
 _ALIGNMENT = 16
@@ -31,6 +31,38 @@ class TorchDevice(Protocol):
 
 MapLocation: TypeAlias = TorchDevice | str | Mapping[str, str] | Callable[[Any, str], Any] | None
 """A device, devices by those that they stand for, or a function of a storage and its device."""
+
+
+class DeviceError(LocalEnvironmentError, RuntimeError):
+    """A tensor cannot be on the device that it was saved on, or is to be loaded to."""
+
+
+def restorer(map_location: MapLocation) -> Callable[[Any, str], Any]:
+    """Return what puts a storage, given where it was saved, to where `map_location` says.
+
+    That raises DeviceError, and what a function of the caller's raises.
+    """
+    import torch
+    from torch.serialization import _get_restore_location
+
+    restore: Callable[[Any, str], Any] = _get_restore_location(map_location)
+    if not isinstance(map_location, str | Mapping | torch.device | None):
+        return restore
+
+    def put(storage: Any, saved_on: str) -> Any:
+        try:
+            return restore(storage, saved_on)
+        except RuntimeError as error:
+            if type(error) is not RuntimeError:
+                raise
+            raise DeviceError(
+                "a tensor cannot be put on its device",
+                facts=[("saved on", saved_on), ("reason", str(error).partition(". ")[0])],
+                next_step='choose another: load_pickle(..., map_location="cpu"), Pool(..., device="cpu"),'
+                " hermpkg serve --device cpu",
+            ) from error
+
+    return put
 
 
 class StorageSource:

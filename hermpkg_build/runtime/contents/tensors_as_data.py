@@ -28,6 +28,7 @@ from hermpkg_build.pickles.reading.recipes import (
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor
 from hermpkg_build.printable import one_line
+from hermpkg_build.runtime.contents.tensor_storages import restorer
 
 _ALIGNMENT = 16
 _LAYOUTS = ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
@@ -281,9 +282,7 @@ class TensorMaker:
     def _placed(self, elements: Any, storage: Storage) -> Any:
         torch = self._torch
         if self._restore is None:
-            from torch.serialization import _get_restore_location
-
-            self._restore = _get_restore_location(self._map_location)
+            self._restore = restorer(self._map_location)
         typed = torch.storage.TypedStorage(
             wrap_storage=elements.untyped_storage(), dtype=elements.dtype, _internal=True
         )

@@ -14,7 +14,7 @@ from hermpkg_build.archive.layout import DATA
 from hermpkg_build.core.module_names import is_within, package_of_private_part
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.printable import one_line
-from hermpkg_build.runtime.contents.tensor_storages import StorageSource
+from hermpkg_build.runtime.contents.tensor_storages import StorageSource, restorer
 
 if TYPE_CHECKING:
     from hermpkg_build.trust.gate import Gate
@@ -150,10 +150,7 @@ class PickleLoad:
 
     @functools.cached_property
     def _restore(self) -> Callable[[Any, str], Any]:
-        from torch.serialization import _get_restore_location
-
-        restore: Callable[[Any, str], Any] = _get_restore_location(self.map_location)
-        return restore
+        return restorer(self.map_location)
 
     @property
     def storage_context(self) -> Any:

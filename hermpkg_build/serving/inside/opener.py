@@ -100,7 +100,7 @@ class _Opener:
             self._control.send([pickle.dumps(Verified(_is_what_was_opened(self._importer)))])
         elif isinstance(request, Start):
             sock, page, tickets = descriptors
-            process = fork(lambda: self._become_worker(sock, page, tickets))
+            process = fork(lambda: self._become_worker(sock, page, tickets, request.device))
             for descriptor in descriptors:
                 os.close(descriptor)
             with suppress(OSError):
@@ -108,7 +108,7 @@ class _Opener:
             self._numbers[process] = request.number
             self._control.send([pickle.dumps(Started(request.number, process))])
 
-    def _become_worker(self, sock: int, page: int, tickets: int) -> None:
+    def _become_worker(self, sock: int, page: int, tickets: int, device: str | None) -> None:
         from hermpkg_build.serving.inside.worker import work
 
         os.setpgid(0, 0)
@@ -122,6 +122,7 @@ class _Opener:
             self._importer,
             self._opening,
             self._process,
+            device,
         )
 
     def _reap(self) -> None:

@@ -19,6 +19,7 @@ from hermpkg_build.serving.inside.batches import alike
 from hermpkg_build.serving.inside.joining import Joiner
 from hermpkg_build.serving.raised import pack_raised
 from hermpkg_build.serving.requests import Callee, Parameter, Target
+from hermpkg_build.serving.tensors import moved
 from hermpkg_build.serving.transfer import pack, unpack
 
 Outcome = tuple[Literal["value", "raised"], list[Part]]
@@ -38,10 +39,14 @@ class _Asked(NamedTuple):
 class Runner:
     """Calls what an artifact holds; each pickle is loaded once. With `grad`, autograd records calls.
 
-    `version` is what answers to requests say of it.
+    `version` is what answers to requests say of it. With a `device`, pickles and arguments have their tensors
+    there, and results on the CPU.
     """
 
-    def __init__(self, importer: PackageImporter, *, grad: bool, version: int = 1) -> None:
+    def __init__(
+        self, importer: PackageImporter, *, grad: bool, version: int = 1, device: str | None = None
+    ) -> None:
+        self._device = device
         self._importer = importer
         self._prefix = importer.id()
         self._grad = grad
@@ -57,7 +62,7 @@ class Runner:
                 module, _, name = target.partition(":")
                 found = operator.attrgetter(name)(self._importer.import_module(module))
             else:
-                found = self._importer.load_pickle(*target)
+                found = self._importer.load_pickle(*target, map_location=self._device)
             self._objects[target] = found
         return self._objects[target]
 
@@ -112,14 +117,15 @@ class Runner:
             _flush()
 
     def _asked(self, callee: Callee, parts: Sequence[Part]) -> _Asked:
-        given: Arguments = unpack(parts, self._prefix)
+        given: Arguments = unpack(parts, self._prefix, self._device)
         if not callee.infers:
             return _Asked(given, _itself)
         from hermpkg_build.serving.protocol.calls import read_call
 
         if callee not in self._parameters:
             self._parameters[callee] = _parameters(self._called(callee))
-        return _Asked(*read_call(given[0][0], self._parameters[callee], self._version))
+        arguments, answer = read_call(given[0][0], self._parameters[callee], self._version)
+        return _Asked(arguments if self._device is None else moved(arguments, self._device), answer)
 
     def _called(self, callee: Callee) -> Any:
         called = self.load(callee.target)
@@ -141,7 +147,8 @@ class Runner:
         if callee.example:
             if not self._has_example(callee.target):
                 return None
-            arguments = arguments_of(self._importer.load_pickle(callee.target[0], EXAMPLE))
+            example = self._importer.load_pickle(callee.target[0], EXAMPLE, map_location=self._device)
+            arguments = arguments_of(example)
         args, kwargs = arguments
         result = called(*args, **kwargs)
         if inspect.iscoroutine(result):
@@ -154,7 +161,7 @@ class Runner:
         return not isinstance(target, str) and example_record(target[0]) in self._importer.record_names()
 
     def _finished(self, result: object) -> Outcome:
-        return "value", pack(result)
+        return "value", pack(result, to_cpu=self._device is not None)
 
 
 def _itself(result: Any) -> Any:

@@ -28,6 +28,7 @@ def work(
     importer: PackageImporter,
     opening: Opening,
     opener: int,
+    device: str | None,
 ) -> None:
     """Serve `channel` until the other side closes it; `opener` is the parent of this process."""
     end_with(opener)
@@ -35,7 +36,7 @@ def work(
         signal.signal(number, signal.SIG_DFL)
     _settle(opening)
     process = os.getpid()
-    runner = Runner(importer, grad=opening.grad, version=opening.version)
+    runner = Runner(importer, grad=opening.grad, version=opening.version, device=device)
     descriptors: Descriptors | None = None
     with suppress(EndOfChannel):
         while True:

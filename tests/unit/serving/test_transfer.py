@@ -179,3 +179,23 @@ def test_an_object_of_a_packaged_class(importers):
 def test_what_cannot_be_pickled_is_an_error_of_pickle():
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
         pack(lambda: None)
+
+
+@given(st.lists(views(), max_size=3))
+def test_tensors_are_made_on_the_device_of_who_receives_them(tensors):
+    value = {
+        "views": tensors,
+        "parameter": torch.nn.Parameter(torch.ones(2, 2)),
+        "sparse": torch.eye(3).to_sparse(),
+    }
+    result = unpack([bytes(part) for part in pack(value)], None, "meta")
+    made = [*result["views"], result["parameter"], result["sparse"]]
+    assert {each.device.type for each in made} == {"meta"}
+    for one, other in zip(sent(tensors), result["views"], strict=True):
+        assert (one.shape, one.stride(), one.dtype) == (other.shape, other.stride(), other.dtype)
+
+
+def test_storages_that_were_shared_are_on_a_device_too():
+    tensor = torch.zeros(4, 1000)
+    one, other = unpack([bytes(part) for part in pack((tensor, tensor.t()))], None, "meta")
+    assert one.untyped_storage()._cdata == other.untyped_storage()._cdata
