@@ -74,3 +74,10 @@ def size_text(count: int) -> str:
         if size < 999.95:
             return f"{size:.1f} {unit}"
     return f"{size / 1000:.1f} PB"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; that of one for real time, which has none, is its number."""
+    import signal
+
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"

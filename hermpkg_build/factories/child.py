@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.texts import signal_name
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
-from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20

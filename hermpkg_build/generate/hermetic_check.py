@@ -16,9 +16,9 @@ from typing import Any
 import hermpkg_build
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.core.texts import signal_name
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.processes import Children
-from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.disk.trust import without_policies
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.generate import hermetic_check_main

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hermpkg_build.core.closing import Closing
-from hermpkg_build.disk.signal_names import signal_name
+from hermpkg_build.core.texts import signal_name
 from hermpkg_build.serving.channel import Channel, EndOfChannel, SharedMemory, channel_pair
 from hermpkg_build.serving.errors import ArtifactChangedError, PoolClosedError, WorkersFailedError
 from hermpkg_build.serving.progress import Progress

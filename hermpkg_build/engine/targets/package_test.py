@@ -19,9 +19,9 @@ from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import fingerprint
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
+from hermpkg_build.core.texts import signal_name
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
-from hermpkg_build.disk.signal_names import signal_name
 from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.runner import Done, Ran

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
-from hermpkg_build.disk.signal_names import signal_name
+from hermpkg_build.core.texts import signal_name
 from hermpkg_build.errors import LocalEnvironmentError
 
 PATIENCE_S = 60.0
