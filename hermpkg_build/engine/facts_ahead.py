@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.errors import HermpkgError
-from hermpkg_build.source.parallel import BATCH, Helper, start_helper
+from hermpkg_build.source.parallel import AHEAD, BATCH, Helper, start_helper
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.module_finder import ModuleSource
     from hermpkg_build.engine.facts import CachedFacts
     from hermpkg_build.source.source_facts import Source
-
-_AHEAD = 3
-"""So many batches a process has been sent, so that it need not wait for the next one."""
 
 
 class FactsAhead(Closing):
@@ -49,7 +46,7 @@ class FactsAhead(Closing):
         helper: Helper | None = None
         try:
             while True:
-                batch, unknown = self._next() if len(sent) < _AHEAD else ((), ())
+                batch, unknown = self._next() if len(sent) < AHEAD else ((), ())
                 if unknown:
                     helper = helper or start_helper()
                     if helper is None:

@@ -79,7 +79,7 @@ class KnownFacts:
 
     def learn(self, encoded: Mapping[Digest, bytes]) -> None:
         """Keep facts that were worked out elsewhere."""
-        self._keep(_decoded(encoded))
+        self._keep(_decoded(encoded), encoded)
 
     def encoded(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """Those of the facts that are known, as `learn` takes them."""
@@ -90,15 +90,19 @@ class KnownFacts:
         wanted = {digest: source for digest, source in sources.items() if digest not in self._known}
         files = [source for source in wanted.values() if source.path]
         found: dict[Digest, ImportFacts] = {}
+        encoded: dict[Digest, bytes] = {}
         if self._jobs > 1 and len(files) >= WORTH_PROCESSES:
             from hermpkg_build.source.parallel import facts_of_files
 
             # Of a file that has changed since, these are the facts of other bytes, under their own digest.
-            found = {each.digest: each.facts for each in facts_of_files(files, self._jobs)}
+            for each, kept in facts_of_files(files, self._jobs):
+                found[each.digest] = each.facts
+                if kept is not None:
+                    encoded[each.digest] = kept
         for digest, source in wanted.items():
             if digest not in found:
                 found[digest] = self._analyse(source)
-        self._keep(found)
+        self._keep(found, encoded)
 
     def _analyse(self, source: Source) -> ImportFacts:
         data = source.data
@@ -107,11 +111,12 @@ class KnownFacts:
             data = self._read(source.path)
         return facts_of_source(data, source.path if source.trusts_bytecode else "").facts
 
-    def _keep(self, facts: Mapping[Digest, ImportFacts]) -> None:
+    def _keep(self, facts: Mapping[Digest, ImportFacts], encoded: Mapping[Digest, bytes]) -> None:
+        """Keep `facts`, of some of which the `encoded` form is known."""
         self._known.update(facts)
         if self._store is not None and facts:
-            encoded = {digest: encode(found) for digest, found in facts.items()}
-            self._store.put_many(encoded, version=FACTS_VERSION)
+            kept = {digest: encoded.get(digest) or encode(found) for digest, found in facts.items()}
+            self._store.put_many(kept, version=FACTS_VERSION)
 
 
 def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:

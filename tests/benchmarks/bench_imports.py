@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = [paths[index * len(paths) // options.files] for index in range(options.files)]
     rows = timed(row_actions(paths, options.jobs), options.rounds)
     size = sum(map(os.path.getsize, paths)) / 1e6
-    facts = [found.facts for found in facts_of_files([Source(path=path) for path in paths], 1)]
+    facts = [found.facts for found, _ in facts_of_files([Source(path=path) for path in paths], 1)]
     imports = sum(len(found.imports) for found in facts)
     show(f"{options.package}: {len(paths):,} modules, {size:.1f} MB, {imports:,} imports", rows)
     print_goals({row.name: row.median for row in rows})

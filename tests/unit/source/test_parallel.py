@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import json
+import marshal
 import sys
 from pathlib import Path
 
 import pytest
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.source.facts_codec import decode
+from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.parallel import facts_of_files, serve
 from hermpkg_build.source.source_facts import Source, facts_of_source
 
@@ -30,9 +30,9 @@ def sources(paths: list[str]) -> list[Source]:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_facts_come_in_order(paths: list[str], jobs: int) -> None:
-    assert facts_of_files(sources(paths), jobs) == [
-        facts_of_source(Path(path).read_bytes()) for path in paths
-    ]
+    found = facts_of_files(sources(paths), jobs)
+    assert [facts for facts, _ in found] == [facts_of_source(Path(path).read_bytes()) for path in paths]
+    assert all(decode(encoded) == each.facts for each, encoded in found if encoded)
 
 
 def test_no_files_need_no_helpers() -> None:
@@ -44,7 +44,7 @@ def test_helpers_that_fail_leave_the_work_to_us(
     paths: list[str], broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", broken)
-    assert [found.facts.imports[0].module for found in facts_of_files(sources(paths[1:40]), 3)] == [
+    assert [found.facts.imports[0].module for found, _ in facts_of_files(sources(paths[1:40]), 3)] == [
         f"a{number}" for number in range(1, 40)
     ]
 
@@ -58,9 +58,41 @@ def test_a_file_that_cannot_be_read_is_an_error(paths: list[str], position: int,
 
 def test_a_helper_answers_until_its_input_ends(paths: list[str]) -> None:
     answers = io.BytesIO()
-    request = json.dumps([(paths[1], True), ("/nowhere/x.py", False)]).encode()
-    serve(io.BytesIO(request + b"\n" + request), answers)
-    (digest, facts), absent = json.loads(answers.getvalue().splitlines()[1])
-    assert digest == str(Digest.of(Path(paths[1]).read_bytes()))
-    assert decode(facts.encode()).imports[0].module == "a1"
-    assert absent is None
+    request = framed([(paths[1], True), ("/nowhere/x.py", False)])
+    serve(io.BytesIO(request + request), answers)
+    answer = Digest.of(Path(paths[1]).read_bytes())
+    facts = encode(facts_of_source(Path(paths[1]).read_bytes()).facts)
+    size, message = answers.getvalue()[:8], answers.getvalue()[8:]
+    assert len(message) == 2 * int.from_bytes(size, "little") + len(size)
+    assert marshal.loads(message) == [((answer.hash, answer.size), facts), None]
+
+
+def framed(message: object) -> bytes:
+    data = marshal.dumps(message)
+    return len(data).to_bytes(8, "little") + data
+
+
+ANSWERS_BADLY = """#!/bin/sh
+read -r request
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        "kill -9 $$",
+        "printf x",
+        "printf '\\1\\0\\0\\0\\0\\0\\0\\0'",
+        "printf '\\1\\0\\0\\0\\0\\0\\0\\0N'; sleep 60",
+        "exec sleep 60",
+    ],
+)
+def test_helpers_that_answer_badly_or_never_lose_nothing(
+    paths: list[str], deed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(ANSWERS_BADLY.format(deed))
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    test_facts_come_in_order(paths, 3)
