@@ -12,9 +12,10 @@ import marshal
 import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.source.facts_codec import decode, encode
@@ -117,7 +118,7 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[Found]:
     file that cannot be read.
     """
     found: dict[int, Found] = {}
-    with paused_collection, closing(_Helpers(files, jobs - 1, found)) as helpers:
+    with paused_collection, _Helpers(files, jobs - 1, found) as helpers:
         while batch := helpers.next_batch():
             for index in batch:
                 helpers.exchange()
@@ -126,7 +127,7 @@ def facts_of_files(files: Sequence[Source], jobs: int) -> list[Found]:
     return [found.get(index) or (_analyse(file), None) for index, file in enumerate(files)]
 
 
-class _Helpers:
+class _Helpers(Closing):
     """Helpers that analyse `files` from the last ones on, while somebody else does from the first ones on."""
 
     def __init__(self, files: Sequence[Source], most: int, found: dict[int, Found]) -> None:
