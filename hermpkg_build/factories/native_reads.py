@@ -16,7 +16,8 @@ from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
 _MOST_FOLDERS = 2048
 """Each watched folder costs the kernel about a kilobyte, and this process two system calls."""
 # From <sys/inotify.h>.
-_IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE, _IN_OPEN, _IN_MOVED_TO, _IN_CREATE, _IN_ISDIR = (
+_IN_MODIFY, _IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE, _IN_OPEN, _IN_MOVED_TO, _IN_CREATE, _IN_ISDIR = (
+    0x2,
     0x8,
     0x10,
     0x20,
@@ -25,7 +26,7 @@ _IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE, _IN_OPEN, _IN_MOVED_TO, _IN_CREATE, _IN_ISDI
     0x40000000,
 )
 _MADE = _IN_CREATE | _IN_MOVED_TO
-_WATCHED = _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE | _MADE
+_WATCHED = _IN_MODIFY | _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE | _MADE
 """The kernel tells equal events in a row once; that a file was closed stands between two that open it."""
 _IN_FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 _EVENT = struct.Struct("iIII")
@@ -38,6 +39,15 @@ _BESIDE_CACHE = ("code", "fetched", "unpacked")
 
 _CODE_SUFFIXES = (".py", ".pyc")
 """Python code reads these, and so do the builds beside this one, whenever they like."""
+
+_SHARED_FOLDERS = frozenset(
+    f"/{name}" for name in ("", "home", "mnt", "opt", "root", "srv", "tmp", "var", "var/tmp")
+)
+_SYSTEM_FOLDERS = tuple(
+    f"/{name}/"
+    for name in ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "run", "sbin", "sys", "usr")
+)
+"""What all programs open files in, whenever they like."""
 
 
 class NativeReads:
@@ -53,6 +63,7 @@ class NativeReads:
         self._folders: dict[int, str] = {}
         self._reads: Counter[str] = Counter()
         self._made: set[str] = set()
+        self._modified: set[str] = set()
         self._descriptor = -1
         if sys.platform != "linux":
             return
@@ -60,12 +71,25 @@ class NativeReads:
         self._descriptor = libc.inotify_init1(_IN_FLAGS)
         if self._descriptor < 0:
             return
-        for folder in islice(chain(dict.fromkeys(first), _folders_of_project(top)), _MOST_FOLDERS):
-            watch = libc.inotify_add_watch(self._descriptor, os.fsencode(folder), _WATCHED)
-            if watch >= 0:
-                self._folders.setdefault(watch, folder)
+        self._add_watch = libc.inotify_add_watch
+        self._add(chain(dict.fromkeys(first), _folders_of_project(top)))
         self._drain()
         self._reads.clear()
+        self._modified.clear()
+
+    def watch(self, tops: Iterable[str]) -> None:
+        """Watch more folders, and those below them, but for those that all programs use."""
+        if self._descriptor < 0:
+            return
+        for top in tops:
+            if top not in _SHARED_FOLDERS and not f"{top}/".startswith(_SYSTEM_FOLDERS):
+                self._add(_folders_of_project(top))
+
+    def _add(self, folders: Iterable[str]) -> None:
+        for folder in islice(folders, _MOST_FOLDERS - len(self._folders)):
+            watch = self._add_watch(self._descriptor, os.fsencode(folder), _WATCHED)
+            if watch >= 0:
+                self._folders.setdefault(watch, folder)
 
     def files(self) -> list[str]:
         """The paths of files that were there when the watch began, and were opened since to read."""
@@ -87,7 +111,9 @@ class NativeReads:
                 path = os.path.join(self._folders.get(watch, ""), name)
                 if mask & _IN_OPEN:
                     self._reads[path] += 1
-                elif mask & _IN_CLOSE_WRITE:
+                elif mask & _IN_MODIFY:
+                    self._modified.add(path)
+                elif mask & _IN_CLOSE_WRITE and path in self._modified:
                     self._reads[path] -= 1
                 elif mask & _MADE and not self._reads[path]:
                     self._made.add(path)

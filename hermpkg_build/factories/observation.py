@@ -11,31 +11,30 @@ from functools import wraps
 from types import FrameType, ModuleType
 from typing import Any, TypeAlias
 
-from hermpkg_build.core.module_names import is_module_name, parent_of, top_of
+from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.normal_paths import absolute_path
-from hermpkg_build.factories.loaded_modules import attribute_of
+from hermpkg_build.factories.folder_entries import note_statuses_of_entries
 from hermpkg_build.factories.native_reads import NativeReads
+from hermpkg_build.factories.observed_imports import folders_of_package, paths_of_module
 from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingNotes, told_by_forks
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.questions import input_test, question_test
-from hermpkg_build.factories.request import ModelRequest, ObservedFiles, ObservedImport
+from hermpkg_build.factories.request import ModelRequest, ObservedFiles
 from hermpkg_build.factories.source_looks import UNSEEN_EVENTS, SourceLooks
 from hermpkg_build.factories.system_functions import as_of_system, let_system_module_have, path_of_open
-from hermpkg_build.factories.workspace_finder import ImportSite, WorkspaceFinder, paths_of_spec
+from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 
-_CODE = (Place.WORKSPACE, Place.ENVIRONMENT)
 _SOURCE_READERS = frozenset(
     {"importlib._bootstrap_external", "inspect", "linecache", "pkgutil", "tokenize", "zipimport", __name__}
 )
 """The modules of Python that read a source to run or to show it, which a module's loader can give too."""
 _PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posixpath"})
 """The modules of Python through which code asks the file system."""
-_INTERPRETERS_OWN = sys.stdlib_module_names | {"__main__"}
 _NOTES = ("_read", "_listed", "_asked", "_links", "_written", "_sources")
 Heeding: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 """What is called with an audit event, and its arguments."""
-_REPLACES = os.O_WRONLY | os.O_TRUNC | os.O_CREAT
+_REPLACES = os.O_WRONLY | os.O_TRUNC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +64,7 @@ class FileObserver:
         self._links: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
+        self._made_links: dict[str, str] = {}
         self.looks: SourceLooks = SourceLooks()
         self.named: NamedFiles = NamedFiles()
         self._told = ""
@@ -73,7 +73,8 @@ class FileObserver:
         self.heed(["open"], self._note_open)
         self.heed(["ctypes.dlopen", "sqlite3.connect"], self._note_opened_by_native)
         self.heed(["os.listdir", "os.scandir"], self._note_listing)
-        self.heed(STARTS, self.named.note)
+        self.heed(["os.link", "os.symlink"], self._note_made_link)
+        self.heed(STARTS, self._note_start)
         self.heed(UNSEEN_EVENTS, self.looks.on_event)
         sys.addaudithook(_hook(self._heeded))
         os.lstat = self._noting(self._noting_status(os.lstat), self._note_asked)
@@ -81,7 +82,8 @@ class FileObserver:
         os.access = self._noting(os.access, self._note_asked, self._note_source)
         os.readlink = self._noting(os.readlink, self._note_link)
         os.open = self._noting_open(os.open)
-        let_system_module_have("stat", "lstat", "access", "open", "readlink")
+        note_statuses_of_entries(self._note_status_of_entry)
+        let_system_module_have("stat", "lstat", "access", "open", "readlink", "scandir", "DirEntry")
         accessor: Any = getattr(pathlib, "_NormalAccessor", None)
         if accessor is not None:  # Python 3.10 took the functions when it loaded pathlib
             accessor.stat, accessor.readlink = staticmethod(os.stat), staticmethod(os.readlink)
@@ -135,7 +137,7 @@ class FileObserver:
         return sorted(
             name
             for name, module in sys.modules.copy().items()
-            if any(absolute_path(path) in self._sources for path in _paths_of_module(module))
+            if any(absolute_path(path) in self._sources for path in paths_of_module(module))
         )
 
     def missed(self, work: str) -> tuple[str, ...]:
@@ -160,6 +162,7 @@ class FileObserver:
         Sources of the workspace that were run, and that nothing looked at, are told apart: their code counts.
         """
         self._listen()
+        self._follow_made_links()
         named = list(self.named.unchanged())
         run = {path for name in finder.sites if (path := finder.modules.get(name, "")).endswith(".py")}
         code = run - self.looks.among(run)
@@ -169,9 +172,9 @@ class FileObserver:
         read.update(dict.fromkeys(named))
         listed.update(dict.fromkeys(filter(os.path.isdir, named)))
         for name in finder.sites:
-            read.update(dict.fromkeys(_paths_of_module(sys.modules.get(name))))
+            read.update(dict.fromkeys(paths_of_module(sys.modules.get(name))))
         for package in {parent_of(name) for name in finder.sites}:
-            listed.update(dict.fromkeys(_folders_of_package(package, places)))
+            listed.update(dict.fromkeys(folders_of_package(package, places)))
         paths = [*read, *filter(is_question, asked)]
         for link in filter(is_question, links):
             paths += _by_way_of(link, paths)
@@ -184,6 +187,16 @@ class FileObserver:
             listed=tuple(sorted(path for path in listed if is_input(path))),
             sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
         )
+
+    def _follow_made_links(self) -> None:
+        """Note by its own path what was asked for by way of a link that was made here."""
+        for link, target in self._made_links.items():
+            for noted in (self._read, self._asked, self._listed):
+                noted.update(
+                    (f"{target}{path[len(link) :]}", None)
+                    for path in list(noted)
+                    if path == link or path.startswith(f"{link}/")
+                )
 
     def _opened_unseen(self, run: Iterable[str], places: Places) -> list[str]:
         """The files that `native` told of, by the links that code or a target names them by."""
@@ -209,13 +222,35 @@ class FileObserver:
     def _note_open(self, _: str, arguments: tuple[Any, ...]) -> None:
         path, mode, flags = arguments
         name = _absolute(path)
-        if mode in ("w", "x", "a", "wb", "xb", "ab") or (flags or 0) & _REPLACES:
+        if mode in ("w", "x", "a", "wb", "xb", "ab") or self._is_written(name, flags or 0):
             if name not in self._read:
                 self._written[name] = None
         elif name:
             self._read[name] = None
             self.looks.note_open(name)
             self._note_source(name)
+
+    def _is_written(self, path: str, flags: int) -> bool:
+        """Whether who opens a file with these `flags` can see nothing of what it was before."""
+        if flags & _REPLACES or (flags & os.O_CREAT and flags & os.O_EXCL):
+            return True
+        return bool(flags & os.O_CREAT) and not self._is_file(path)
+
+    def _note_made_link(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note what a link that is made leads to: files are read by its name from now on."""
+        target, link = map(_absolute, arguments[:2])
+        if event == "os.link":
+            self._read[target] = None
+        elif target and link:
+            self._made_links[link] = absolute_path(
+                os.path.join(os.path.dirname(link), os.fsdecode(arguments[0]))
+            )
+
+    def _note_start(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note what another process is given to read, and watch the folders that it is given."""
+        self.named.note(event, arguments)
+        if self._native is not None:
+            self._native.watch(self.named.take_folders())
 
     def _note_opened_by_native(self, _: str, arguments: tuple[Any, ...]) -> None:
         """Note what native code opens, and tells here only. A database that is not there is written first."""
@@ -241,21 +276,22 @@ class FileObserver:
 
         @wraps(function)
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
-            if name := _absolute(path):
+            if name := _given_path(path, options):
                 self.looks.note_status(name, options)
             return function(path, *arguments, **options)
 
         return as_of_system(function, noting)
+
+    def _note_status_of_entry(self, path: str | bytes) -> None:
+        if name := _absolute(path):
+            self._note_asked(name)
 
     def _noting_open(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """`function`, which opens a path, noting those from an open folder: no event tells of that."""
 
         @wraps(function)
         def opening(path: Any, *arguments: Any, **options: Any) -> Any:
-            folder = options.get("dir_fd")
-            if folder is not None and (
-                name := _absolute(os.path.join(path_of_open(folder), os.fsdecode(path)))
-            ):
+            if options.get("dir_fd") is not None and (name := _given_path(path, options)):
                 self._read[name] = None
                 self.looks.note(name)
             return function(path, *arguments, **options)
@@ -273,7 +309,7 @@ class FileObserver:
 
         @wraps(function)
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
-            if options.get("dir_fd") is None and (name := _absolute(path)):
+            if name := _given_path(path, options):
                 for note in notes:
                     note(name)
             return function(path, *arguments, **options)
@@ -305,28 +341,6 @@ def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None
     vars(safetensors)["safe_open"] = safe_open
 
 
-def observed_imports(finder: WorkspaceFinder, places: Places) -> list[ObservedImport]:
-    """The modules of workspace and environment that are loaded, by name."""
-    found = []
-    for name, module in sorted(sys.modules.copy().items()):
-        site = finder.sites.get(name)
-        if site is not None and any(places.place_of(path) in _CODE for path in _paths_of_module(module)):
-            found.append(_observed(name, site, places))
-    return found
-
-
-def observed_aliases() -> tuple[tuple[str, str], ...]:
-    """The names of loaded modules that are not their own, by name, each with the module's own."""
-    found = []
-    for name, module in sorted(sys.modules.copy().items()):
-        real = attribute_of(attribute_of(module, "__spec__"), "name")
-        if not isinstance(real, str) or real == name or top_of(name) in _INTERPRETERS_OWN:
-            continue
-        if is_module_name(name) and sys.modules.get(real) is module:
-            found.append((name, real))
-    return tuple(found)
-
-
 def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> tuple[str, ...]:
     """The `paths` of files that are not modules, relative to the search path or source root they lie in."""
     roots = {
@@ -353,16 +367,6 @@ def reads_of_workspace(paths: Iterable[str], request: ModelRequest, places: Plac
     named = {*request.modules.values(), request.weights}
     of_workspace = (path for path in paths if places.place_of(path) is Place.WORKSPACE and path not in named)
     return tuple(sorted(map(places.short_path, of_workspace)))
-
-
-def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:
-    return ObservedImport(
-        module=name,
-        importer=site.module,
-        path=places.short_path(site.path),
-        line=site.line,
-        by_helper=site.in_function and places.place_of(site.path) is Place.ENVIRONMENT,
-    )
 
 
 def _hook(heeded: Mapping[str, Iterable[Heeding]]) -> Heeding:
@@ -407,19 +411,13 @@ def _absolute(path: object) -> str:
         return ""
 
 
-def _folders_of_package(name: str, places: Places) -> list[str]:
-    """The folders outside the workspace in which Python looks for submodules of a loaded package.
-
-    In the workspace only declared modules count, and the request lists these.
-    """
-    spec = attribute_of(sys.modules.get(name), "__spec__")
-    folders = getattr(spec, "submodule_search_locations", None) or ()
-    return [
-        absolute_path(folder)
-        for folder in folders
-        if isinstance(folder, str) and places.place_of(folder) is not Place.WORKSPACE
-    ]
-
-
-def _paths_of_module(module: object) -> list[str]:
-    return paths_of_spec(attribute_of(module, "__spec__"))
+def _given_path(path: object, options: Mapping[str, Any]) -> str:
+    """The path that a function of `os` is given, made absolute, also by an open folder."""
+    folder = options.get("dir_fd")
+    if folder is None or isinstance(path, int):
+        return _absolute(path)
+    start = path_of_open(folder)
+    try:
+        return _absolute(os.path.join(start, os.fsdecode(path))) if start else ""  # type: ignore[arg-type]
+    except TypeError:
+        return ""

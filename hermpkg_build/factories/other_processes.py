@@ -6,20 +6,21 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from stat import S_ISDIR
 from typing import Any
 
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 
-STARTS: Mapping[str, tuple[int, int | None]] = {
-    "subprocess.Popen": (1, 2),
-    "os.posix_spawn": (1, None),
-    "os.spawn": (2, None),
-    "os.exec": (1, None),
-    "os.system": (0, None),
+STARTS: Mapping[str, tuple[int, int | None, int | None]] = {
+    "subprocess.Popen": (1, 2, 3),
+    "os.posix_spawn": (1, None, 2),
+    "os.spawn": (2, None, 3),
+    "os.exec": (1, None, 2),
+    "os.system": (0, None, None),
 }
-"""The audit events of processes that start: which argument has the words, and which the folder."""
+"""The audit events of processes that start: which argument has the words, the folder, the variables."""
 _MOST_WORDS = 4096
 _stat = os.stat
 
@@ -27,20 +28,34 @@ _stat = os.stat
 class NamedFiles:
     """The files and folders that words name, each with the signature it had then.
 
-    They are the words of other processes, and the texts among a factory's arguments, which can reach native
-    code. What becomes of them shows to nobody. A file that is another one later was written.
+    They are the words and the variables of other processes, and the texts among a factory's arguments, which
+    can reach native code. What becomes of them shows to nobody. A file that is another one later was written.
     """
 
     def __init__(self) -> None:
         self._signatures: dict[str, FileSignature] = {}
+        self._folders: list[str] = []
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note what a process is given to read, by an audit event of `STARTS`."""
-        words, folder = STARTS[event]
-        start = arguments[folder] if folder is not None and arguments[folder] is not None else os.curdir
+        words, folder, variables = STARTS[event]
+        start = os.curdir if folder is None or arguments[folder] is None else arguments[folder]
+        if start is not os.curdir:
+            with suppress(OSError, ValueError, TypeError):
+                self._folders.append(absolute_path(os.fsdecode(start)))
         for word in _words(arguments[words]):
             for name in {word, word.partition("=")[2]} - {""}:
                 self._note(start, name)
+        given = arguments[variables] if variables is not None else None
+        if isinstance(given, Mapping):
+            for value in given.values():
+                for name in os.fsdecode(value).split(os.pathsep):
+                    self._note(start, name)
+
+    def take_folders(self) -> list[str]:
+        """Return the folders that were named since the last call, and those that named files lie in."""
+        taken, self._folders = self._folders, []
+        return taken
 
     def note_values(self, value: Json) -> None:
         """Note what the texts in a JSON value name."""
@@ -53,10 +68,13 @@ class NamedFiles:
             for each in value:
                 self.note_values(each)
 
-    def _note(self, start: str | bytes | os.PathLike[str], name: str) -> None:
+    def _note(self, start: str | bytes | os.PathLike[str], name: str | bytes | os.PathLike[str]) -> None:
         with suppress(OSError, ValueError, TypeError):
-            path = absolute_path(os.path.join(os.fsdecode(start), name))
-            self._signatures.setdefault(path, signature_of(_stat(path)))
+            path = absolute_path(os.path.join(os.fsdecode(start), os.fsdecode(name)))
+            status = _stat(path)
+            if path not in self._signatures:
+                self._signatures[path] = signature_of(status)
+                self._folders.append(path if S_ISDIR(status.st_mode) else os.path.dirname(path))
 
     def unchanged(self) -> Iterator[str]:
         """Yield the paths of those that still are what they were."""

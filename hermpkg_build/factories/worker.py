@@ -44,10 +44,9 @@ from hermpkg_build.factories.observation import (
     FileObserver,
     data_among,
     observe_safetensors,
-    observed_aliases,
-    observed_imports,
     reads_of_workspace,
 )
+from hermpkg_build.factories.observed_imports import observed_aliases, observed_imports
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.preloading import Preloaded, go_cold
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
 
 
-_MODEL_VERSION = 19
+_MODEL_VERSION = 20
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
