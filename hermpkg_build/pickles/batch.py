@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import pickle
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hermpkg_build.dataclass import dataclass, field
+
+Memo: TypeAlias = "dict[int, tuple[int, Any]]"
+"""What a pickler has written, by identity, with its number."""
 
 _LENGTHS: Final = {
     **dict.fromkeys((pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.EMPTY_TUPLE), (1, 0)),
@@ -21,30 +25,54 @@ _LENGTHS: Final = {
 """By opcode: its bytes before its data, and how many of these say how long the data is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Batch:
-    """What stands in one piece: `tokens` are its objects in the order in which the pickle has them.
+    """What stands in one piece: `children`, with all their parts, each of which stands there once.
 
-    A token is an atom, a class, or an object whose parts follow: a list, dict or tuple, or an instance of
-    one of the `classes`. What can change later is kept as it was: `sizes` are the lengths of the lists, and
-    of the dicts, `states` tell which instances had attributes. `tuples` has the ids of tuples whose value
-    counts, by the keys of these; `identities` are the ids of all others that have parts.
+    Containers that nothing but their parents referred to when they were written are in `alone`, all others
+    in `shared` by their ids; `tuples` has the ids of tuples whose value counts, by the keys of these.
+    `classes` has those of instances.
     """
 
     piece: int
-    tokens: Sequence[Any]
-    classes: Collection[type]
-    sizes: tuple[Sequence[int], Sequence[int]]
-    states: Sequence[bool]
+    protocol: int
+    children: list[Any]
+    classes: Memo
+    alone: Sequence[Sequence[Any]]
+    shared: Mapping[int, Any]
     tuples: Mapping[Hashable, int]
-    identities: Collection[int]
     puts: list[tuple[Hashable, bytes]] = field(default_factory=list)
     """The keys of tokens that are referred to later, each with the opcode for the memo."""
+    _tokens: Sequence[Any] = ()
+    _sizes: tuple[Sequence[int], Sequence[int]] = ((), ())
+    _states: Sequence[bool] = ()
+
+    def settle(self) -> None:
+        """Keep what can change later as it is: which objects there are, their sizes, and who has a state."""
+        if not self._tokens:
+            self._tokens = visited(self.children, self.classes, self.protocol)
+            lists, dicts = (
+                [len(token) for token in self._tokens if type(token) is kind] for kind in (list, dict)
+            )
+            kinds = self._kinds()
+            self._sizes = lists, dicts
+            self._states = (
+                [bool(vars(token)) for token in self._tokens if type(token) in kinds] if kinds else ()
+            )
+
+    def texts(self) -> Iterator[str]:
+        """Its strings in the order in which the pickle has them, each once."""
+        self.settle()
+        return iter(dict.fromkeys(token for token in self._tokens if type(token) is str))
+
+    def _kinds(self) -> Collection[type]:
+        return {kind for _, kind in self.classes.values()}
 
     def with_puts(self, data: bytes) -> bytes:
         """`data`, which is the piece, with the opcodes of `puts` after their tokens."""
+        self.settle()
         places: dict[Hashable, int] = {}
-        for index, token in enumerate(self.tokens):
+        for index, token in enumerate(self._tokens):
             places.setdefault(token if type(token) is str else id(token), index)
         ends = self._ends(data)
         inserted = sorted((ends[places[self.tuples.get(key, key)]], put) for key, put in self.puts)
@@ -57,11 +85,12 @@ class Batch:
     def _ends(self, data: bytes) -> list[int]:
         """The offset behind the opcode that leaves each token on the stack."""
         ends: list[int] = []
-        lists, dicts = map(iter, self.sizes)
-        states = iter(self.states)
+        lists, dicts = map(iter, self._sizes)
+        states = iter(self._states)
+        kinds = self._kinds()
         stack: list[_Open] = []
         offset = 0
-        for index, token in enumerate(self.tokens):
+        for index, token in enumerate(self._tokens):
             kind = type(token)
             if kind is list or kind is dict:
                 size = next(lists) if kind is list else 2 * next(dicts)
@@ -76,7 +105,7 @@ class Batch:
                 offset += len(token) > 3
                 stack.append(_Open(parts=len(token), index=index))
                 continue
-            elif kind in self.classes:
+            elif kind in kinds:
                 ends.append(0)
                 stack.append(_Open(parts=2, index=index, state=next(states)))
                 continue
@@ -116,3 +145,24 @@ def _close(stack: list[_Open], ends: list[int], offset: int) -> int:
             stack.append(_Open(parts=1))
             break
     return offset
+
+
+class _Visitor(pickle.Pickler):
+    """Walks over plain objects, and adds each to `tokens`."""
+
+    def __init__(self, tokens: list[Any], protocol: int) -> None:
+        super().__init__(io.BytesIO(), protocol)
+        self.persistent_id: Callable[[Any], Any] = tokens.append
+
+
+def visited(children: list[Any], classes: Memo, protocol: int) -> list[Any]:
+    """All objects in `children`, which are plain, each with its parts behind it.
+
+    A token is an atom, a class, or an object whose parts follow: a list, dict or tuple, or an instance of
+    one of the `classes`.
+    """
+    tokens: list[Any] = []
+    visitor = _Visitor(tokens, protocol)
+    visitor.memo = classes
+    visitor.dump(children)
+    return tokens[1:]

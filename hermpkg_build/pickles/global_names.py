@@ -31,6 +31,7 @@ class GlobalWriter:
         """Write the name of `obj`, which it calls `name` where its ``__reduce__`` said so."""
         found = self._found.get(id(obj))
         if found is None:
+            self._out.settle()
             found = self._found[id(obj)] = self._find(obj, name)
             self._out.alive.append(obj)
         self.write_name(*found)

@@ -317,6 +317,7 @@ class GraphWriter:
 
     def _other(self, obj: Any) -> Walk | None:
         """An object of a type without an entry in `_start`."""
+        self._out.settle()
         if (
             self._settings.persistent_id is not None
             and (persistent := self._settings.persistent_id(obj)) is not None

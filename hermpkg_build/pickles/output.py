@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Hashable
+from itertools import chain
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
@@ -36,6 +37,7 @@ class Output:
         self._protocol = protocol
         self._puts: list[tuple[Place, Hashable]] = []
         self._storage_keys: list[tuple[int, int]] = []
+        self._unsettled: list[Batch] = []
 
     def fetch(self, table: Table, key: Hashable, reference: Place | bytes) -> bytes:
         """The opcode that fetches the object that `table` has under `key` as `reference`."""
@@ -65,6 +67,23 @@ class Output:
     def memoise_value(self, key: Hashable) -> None:
         """Remember that the last piece left a value with this key on the stack."""
         self.by_value[key] = len(self.pieces) - 1
+
+    def add_batch(self, batch: Batch) -> None:
+        """Remember what is in `batch`, which is the last piece, but for its strings.
+
+        Containers that only their parents refer to need no entry until code runs that could refer to them.
+        """
+        self.by_identity.update(dict.fromkeys(batch.shared, batch))
+        self.by_value.update(dict.fromkeys(batch.tuples, batch))
+        self.alive.append(batch)
+        self._unsettled.append(batch)
+
+    def settle(self) -> None:
+        """Take the objects of all batches up as they are, for code of others is about to run."""
+        for batch in self._unsettled:
+            batch.settle()
+            self.by_identity.update(dict.fromkeys(map(id, chain.from_iterable(batch.alone)), batch))
+        self._unsettled.clear()
 
     def text(self, text: str) -> None:
         """Write a string."""

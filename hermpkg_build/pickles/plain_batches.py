@@ -12,31 +12,27 @@ from __future__ import annotations
 import functools
 import io
 import pickle
-from collections.abc import Callable, Collection, Generator, Hashable, Iterator, Sequence
-from itertools import chain, islice
-from operator import is_
-from types import NoneType
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import compress, islice, repeat
+from operator import is_, is_not
 from typing import Any, Final
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.batch import Batch
+from hermpkg_build.pickles.batch import Batch, Memo, visited
 from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.plain_classes import OWN_WAYS
+from hermpkg_build.pickles.plain_parts import PlainParts
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.values import AtomKeys
-from hermpkg_build.pickles.visitor import Memo, Visitor
 
 SMALLEST: Final = 48
 """Children, below which a batch is not worth what it costs."""
-_LARGEST: Final = 500
+_LARGEST: Final = 1000
 """Children of a batch."""
-_LARGEST_CONTAINER: Final = 1000
-"""Elements of a container in a batch; the pickler in C writes more of them in several steps."""
 _LONGEST: Final = (1 << 14) - 1
 """Characters of a string; longer ones stand outside of frames, and would be copied."""
 _MOST_PASSED_OVER: Final = 15
-_PLAIN: Final = frozenset({str, int, float, bool, NoneType, list, dict, tuple})
 
 
 class PlainBatches:
@@ -44,9 +40,8 @@ class PlainBatches:
 
     def __init__(self, settings: Settings, out: Output, atoms: AtomKeys, names: GlobalWriter) -> None:
         self._out = out
-        self._atoms = atoms
         self._protocol = settings.protocol
-        self._visitor = Visitor(settings, names)
+        self._parts = PlainParts(settings, out, atoms, names)
         self._to_pass_over = self._passed_over = 0
 
     def fill(
@@ -80,90 +75,64 @@ class PlainBatches:
 
     def _written_at_once(self, children: list[Any]) -> bool:
         out = self._out
-        tokens = self._visitor.visited(children)
-        kinds = set(map(type, tokens))
-        batch = self._batch(len(children), tokens, kinds)
-        texts = self._texts(_of_kind(str, tokens, kinds))
-        if batch is None or texts is None or not out.by_identity.keys().isdisjoint(batch.identities):
+        parts = self._parts.of(children)
+        if parts is None or not out.by_identity.keys().isdisjoint(parts.shared):
             return False
-        new, known = texts
-        if batch.states and not OWN_WAYS.isdisjoint(chain(new, known)):
+        if not out.by_value.keys().isdisjoint(parts.tuples):
             return False
-        out.append(pickled_alone(children, self._memo(known) | self._visitor.classes, self._protocol))
-        out.texts.update(dict.fromkeys(new, batch))
-        out.by_identity.update(dict.fromkeys(batch.identities, batch))
-        out.by_value.update(dict.fromkeys(batch.tuples, batch))
-        out.alive.append(batch)
+        if parts.has_states and not OWN_WAYS.isdisjoint(parts.texts):
+            return False
+        batch = Batch(
+            piece=len(out.pieces),
+            protocol=self._protocol,
+            children=children,
+            classes=self._parts.classes.copy(),
+            alone=parts.alone,
+            shared=parts.shared,
+            tuples=parts.tuples,
+        )
+        known = self._entered(parts.texts, batch)
+        if known is None:
+            return False
+        memo = self._memo(known, batch)
+        out.append(pickled_alone(children, memo | self._parts.keys | self._parts.classes, self._protocol))
+        self._parts.remember_keys(memo)
+        out.add_batch(batch)
         return True
 
-    def _batch(self, size: int, tokens: Sequence[Any], kinds: Collection[type]) -> Batch | None:
-        """The batch of `size` children; None where something is not plain, or stands in it twice."""
-        classes = set(kinds) - _PLAIN
-        if not classes <= self._visitor.kinds:
-            return None
-        lists, dicts = _of_kind(list, tokens, kinds), _of_kind(dict, tokens, kinds)
-        tuples = list(filter(None, _of_kind(tuple, tokens, kinds)))
-        classes &= self._visitor.plain_kinds
-        instances = [token for token in tokens if type(token) in classes] if classes else []
-        sizes = [list(map(len, found)) for found in (lists, dicts, tuples)]
-        states = list(map(bool, map(vars, instances)))
-        if max(chain(*sizes), default=0) > _LARGEST_CONTAINER:
-            return None
-        # Where a tuple stands in itself, the pickler visits it once more than there are places.
-        expected = size + sum(sizes[0]) + 2 * sum(sizes[1]) + sum(sizes[2]) + 2 * len(states) + sum(states)
-        by_value = self._by_value(tuples) if len(tokens) == expected else None
-        if by_value is None:
-            return None
-        identities = dict.fromkeys(map(id, chain(lists, dicts, tuples, instances)))
-        if len(identities) < len(lists) + len(dicts) + len(tuples) + len(instances):
-            return None
-        for identity in by_value.values():
-            del identities[identity]
-        return Batch(
-            piece=len(self._out.pieces),
-            tokens=tokens,
-            classes=classes,
-            sizes=(sizes[0], sizes[1]),
-            states=states,
-            tuples=by_value,
-            identities=identities.keys(),
-        )
+    def _entered(self, texts: Sequence[str], batch: Batch) -> Sequence[str] | None:
+        """Those of `texts` that were written before, after all others were entered as in `batch`.
 
-    def _by_value(self, tuples: Sequence[tuple[Any, ...]]) -> dict[Hashable, int] | None:
-        """The ids of tuples whose value counts, by their keys; None where one stands twice in the pickle."""
-        keys = list(map(self._atoms.key, tuples))
-        found = {key: id(token) for key, token in zip(keys, tuples, strict=True) if key is not None}
-        if len(found) < len(keys) - keys.count(None) or not self._out.by_value.keys().isdisjoint(found):
-            return None
-        return found
-
-    def _texts(self, texts: Sequence[str]) -> tuple[Collection[str], Sequence[str]] | None:
-        """The new strings among `texts`, and all those that were written before.
-
-        None where a new one stands there twice, or is too long.
+        None, and nothing is entered, where a new one stands there twice, or is too long.
         """
         written = self._out.texts
-        new = set(texts)
-        seen = written.keys() & new
-        known = list(filter(seen.__contains__, texts)) if seen else []
-        new -= seen
-        if len(texts) - len(known) > len(new):
+        before = len(written)
+        places = list(map(written.setdefault, texts, repeat(batch)))
+        count = len(written) - before
+        if count == len(texts):
+            new, known = texts, []
+        else:
+            new = list(compress(texts, map(is_, places, repeat(batch))))
+            known = list(compress(texts, map(is_not, places, repeat(batch))))
+        if len(new) > count or max(map(len, new), default=0) > _LONGEST:
+            for text in new:
+                written.pop(text, None)
             return None
-        if self._visitor.size > _LONGEST and max(map(len, new), default=0) > _LONGEST:
-            return None
-        return new, known
+        return known
 
-    def _memo(self, texts: Sequence[str]) -> Memo:
+    def _memo(self, texts: Sequence[str], batch: Batch) -> Memo:
         """The memo that has `texts`, each by its identity, under the numbers that they have in `out`."""
         table, fetch = self._out.texts, self._out.fetch
-        by_identity = dict(zip(map(id, texts), texts, strict=True))
-        return {
-            key: (op.number_of(fetch(table, text, table[text])), text) for key, text in by_identity.items()
-        }
-
-
-def _of_kind(kind: type, tokens: Sequence[Any], kinds: Collection[type]) -> list[Any]:
-    return [token for token in tokens if type(token) is kind] if kind in kinds else []
+        distinct = set(texts)
+        first = [text for text in distinct if not isinstance(table[text], bytes)]
+        if len(first) > 1:
+            # They get their numbers in the order in which they are referred to.
+            first = list(filter(set(first).__contains__, batch.texts()))
+        for text in first:
+            fetch(table, text, table[text])
+        numbers = {text: op.number_of(fetch(table, text, table[text])) for text in distinct}
+        entries = zip(map(numbers.__getitem__, texts), texts, strict=True)
+        return dict(zip(map(id, texts), entries, strict=True))
 
 
 def pickled_alone(children: list[Any], memo: Memo, protocol: int) -> bytes:
@@ -192,9 +161,7 @@ def _is_canonical(protocol: int) -> bool:
     """Whether the pickler of this interpreter visits objects, and writes them, as batches need it."""
     word = "word"
     children: list[Any] = [{word: [1, None]}, (2.0, "other"), word]
-    settings = Settings(protocol=protocol, name="")
-    visitor = Visitor(settings, GlobalWriter(Output(protocol), protocol, None))
-    tokens = visitor.visited(children)
+    tokens = visited(children, {}, protocol)
     expected = [children[0], word, children[0][word], 1, None, children[1], 2.0, "other", word]
     if len(tokens) != len(expected) or not all(map(is_, tokens, expected)):
         return False

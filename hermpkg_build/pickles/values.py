@@ -11,6 +11,7 @@ from __future__ import annotations
 import marshal
 import struct
 from collections.abc import Collection, Hashable, Iterable
+from itertools import chain, repeat
 from types import EllipsisType, NoneType
 from typing import Any, Final, TypeAlias
 
@@ -46,6 +47,12 @@ class AtomKeys:
         if not kinds <= _ATOMS:
             return None
         return self._nested_key(obj)
+
+    def keys(self, tuples: Collection[tuple[Any, ...]]) -> list[Hashable | None]:
+        """The key of each, or None."""
+        if SIMPLE.issuperset(map(type, chain.from_iterable(tuples))):
+            return list(map(marshal.dumps, tuples, repeat(_VERSION)))
+        return list(map(self.key, tuples))
 
     def _nested_key(self, root: Compound) -> Hashable | None:
         keys = self._keys

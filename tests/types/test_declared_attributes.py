@@ -12,7 +12,7 @@ from pathlib import Path
 import hermpkg_build
 
 PACKAGE = Path(hermpkg_build.__file__).parent
-OF_THE_STANDARD_LIBRARY = {"Visitor.memo", "Connections.sock", "Plain.sock"}
+OF_THE_STANDARD_LIBRARY = {"_Visitor.memo", "Connections.sock", "Plain.sock"}
 """Attributes that classes of the standard library declare."""
 
 

@@ -17,11 +17,11 @@ from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.graph_writer import GraphWriter
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.plain_classes import is_plain_class
+from hermpkg_build.pickles.plain_parts import Parts, PlainParts
 from hermpkg_build.pickles.settings import Settings
-from hermpkg_build.pickles.visitor import Visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Plain:
@@ -177,26 +177,19 @@ def test_containers_and_strings_may_have_any_size(protocol: int) -> None:
 def test_shared_and_nested_objects_cost_no_more_than_they_are() -> None:
     visits = 0
 
-    class Counted(list[Any]):
-        def append(self, obj: Any) -> None:
-            nonlocal visits
-            visits += 1
-            super().append(obj)
-
-    def visited(self: Visitor, children: list[Any]) -> list[Any]:
-        found = of_visitor(self, children)
+    def inside(self: PlainParts, kind: type, found: Any, lists: int, parts: Parts) -> Any:
         nonlocal visits
         visits += len(found)
-        return found
+        return inside_of_parts(self, kind, found, lists, parts)
 
-    of_visitor = Visitor.visited
+    inside_of_parts = PlainParts._inside
     shared = rows(2000)
     doubled: Any = []
     for _ in range(60):
         doubled = [doubled, doubled]
     graph = [[shared, doubled, number] for number in range(5000)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Visitor, "visited", visited)
+        patch.setattr(PlainParts, "_inside", inside)
         data = pickle_canonically(graph).data
     assert visits < 200_000
     assert data == written_one_by_one(graph, 3)
@@ -205,14 +198,117 @@ def test_shared_and_nested_objects_cost_no_more_than_they_are() -> None:
 def test_batches_that_are_not_plain_are_tried_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     tries = 0
 
-    def visited(self: Visitor, children: list[Any]) -> list[Any]:
+    def of(self: PlainParts, children: list[Any]) -> None:
         nonlocal tries
         tries += 1
-        return []
 
-    monkeypatch.setattr(Visitor, "visited", visited)
+    monkeypatch.setattr(PlainParts, "of", of)
     pickle_canonically([b"%d" % number for number in range(100_000)])
     assert tries < 20
+
+
+class Asked:
+    """Its code runs while it is pickled."""
+
+    def __init__(self, answer: Callable[[], Any]) -> None:
+        self.answer = answer
+
+    def __reduce__(self) -> Any:
+        return Plain, (), {"answer": self.answer()}
+
+
+PARTS: dict[str, Callable[[int], Any]] = {
+    "dict": lambda number: {"number": number},
+    "list": lambda number: [number, "b"],
+    "tuple": lambda number: (number, [], "b"),
+    "tuple by value": lambda number: (number, "b"),
+    "instance": lambda number: Plain(number=number),
+    "in a dict": lambda number: {"in": [number]},
+    "in an instance": lambda number: Plain(inner=[number]),
+}
+
+
+def graph_with(part: str, answer: Callable[[list[Any]], Any]) -> Any:
+    """Objects of which most are written in batches, with code that runs while others are pickled."""
+    made = [PARTS[part](number) for number in range(2500)]
+    last = {"name": [made[2100]], "again": made[7]}
+    return [made, Asked(lambda: answer(made)), [PARTS[part](-number) for number in range(900)], last]
+
+
+def referred_to(part: str, obj: Any) -> Any:
+    if part == "in a dict":
+        return obj["in"]
+    return vars(obj)["inner"] if part == "in an instance" else obj
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_code_that_runs_later_may_refer_to_what_only_its_parent_referred_to(part: str) -> None:
+    def answer(made: list[Any]) -> Any:
+        return [referred_to(part, obj) for obj in made[1200:0:-300]]
+
+    data = pickle_canonically(graph_with(part, answer)).data
+    assert data == written_one_by_one(graph_with(part, answer), 3)
+    loaded = pickle.loads(data)
+    expected = [referred_to(part, obj) for obj in loaded[0][1200:0:-300]]
+    found = loaded[1].answer
+    assert all(one is other for one, other in zip(found, expected, strict=True))
+
+
+def test_code_that_runs_later_may_refer_to_the_attributes_of_an_instance() -> None:
+    def answer(made: list[Any]) -> Any:
+        return [vars(obj) for obj in made[::400]]
+
+    data = pickle_canonically(graph_with("instance", answer)).data
+    assert data == written_one_by_one(graph_with("instance", answer), 3)
+
+
+@pytest.mark.parametrize("part", ["dict", "list", "instance", "in a dict"])
+def test_code_that_runs_later_may_change_and_move_what_was_written(part: str) -> None:
+    """What was written stands as it was then; what refers to it finds it."""
+
+    def answer(made: list[Any]) -> Any:
+        moved = made[300]
+        for obj in made[:2000]:
+            inner = vars(obj) if isinstance(obj, Plain) else obj
+            inner.clear()
+        del made[:1000]
+        return [moved, "b", {"number": 1, "in": 2}, [PARTS[part](number) for number in range(700)]]
+
+    data = pickle_canonically(graph_with(part, answer)).data
+    assert data == written_one_by_one(graph_with(part, answer), 3)
+
+
+@pytest.mark.parametrize("asked", ["resolve_global", "persistent_id"])
+def test_the_code_may_be_that_of_names_and_persistent_ids(asked: str) -> None:
+    def written() -> bytes:
+        made = [{"number": number, "text": f"t{number}"} for number in range(2500)]
+        taken: list[Any] = []
+
+        def resolve_global(obj: Any, module: str, name: str) -> tuple[str, str]:
+            taken.append(made[900])
+            made[5].clear()
+            return module, name
+
+        def persistent_id(obj: Any) -> Any:
+            made[5].clear()
+            return [made[900]] if type(obj) is Plain else None
+
+        options: dict[str, Any] = {"resolve_global": resolve_global, "persistent_id": persistent_id}
+        graph = [made, Plain(), taken, "t5", "t6"]
+        return pickle_canonically(graph, **{asked: options[asked]}).data
+
+    data = written()
+    with one_by_one():
+        assert written() == data
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_strings_get_their_numbers_in_the_order_of_the_pickle(protocol: int) -> None:
+    """However deep they stand, and whether they are keys or values."""
+    graph = [
+        {f"k{n % 70}": [n, [f"v{n % 90}"]], "at": f"k{n % 50}", "n": (n, f"v{n % 130}")} for n in range(3000)
+    ]
+    assert pickle_canonically(graph, protocol=protocol).data == written_one_by_one(graph, protocol)
 
 
 class Slots:

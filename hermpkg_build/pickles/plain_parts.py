@@ -1,0 +1,164 @@
+"""Tells what stands in many plain objects, level by level, and which of it only its parent refers to."""
+
+from __future__ import annotations
+
+import functools
+import gc
+from collections.abc import Collection, Hashable, Sequence
+from itertools import chain
+from sys import getrefcount
+from types import NoneType
+from typing import Any, Final
+
+from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.pickles import opcodes as op
+from hermpkg_build.pickles.batch import Memo
+from hermpkg_build.pickles.global_names import GlobalWriter
+from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.package_reductions import PackageReductions
+from hermpkg_build.pickles.plain_classes import OWN_WAYS, is_plain_class
+from hermpkg_build.pickles.settings import Settings
+from hermpkg_build.pickles.values import AtomKeys
+
+_LARGEST_CONTAINER: Final = 1000
+"""Elements of a container in a batch; the pickler in C writes more of them in several steps."""
+_MOST_KEYS: Final = 256
+_ATOMS: Final = frozenset({str, int, float, bool, NoneType})
+_PLAIN: Final = _ATOMS | {list, dict, tuple}
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Parts:
+    """What stands in a batch.
+
+    `texts` has its strings but for those keys of dicts that `PlainParts.keys` has, in no order. Containers
+    and instances are in `alone` where nothing but their parent refers to them, else in `shared`, by their
+    ids. Tuples whose value counts are in neither: `tuples` has their ids by the keys of their values.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    tuples: dict[Hashable, int] = field(default_factory=dict)
+    alone: list[Sequence[Any]] = field(default_factory=list)
+    shared: dict[int, Any] = field(default_factory=dict)
+    has_states: bool = False
+
+    def count(self, objs: Sequence[Any], lists: int) -> bool:
+        """Tell `objs`, which stand in so many lists of ours, apart; False where one stands there twice."""
+        counts = list(map(getrefcount, objs))
+        expected = _references_of_one() + lists - 1
+        if counts.count(expected) == len(counts):
+            self.alone.append(objs)
+            return True
+        self.alone.append([obj for obj, count in zip(objs, counts, strict=True) if count == expected])
+        others = [obj for obj, count in zip(objs, counts, strict=True) if count != expected]
+        found = len(self.shared) + len(others)
+        self.shared.update(zip(map(id, others), others, strict=True))
+        return len(self.shared) == found
+
+
+class PlainParts:
+    """Looks into plain data, and into instances of plain classes that `names` wrote at least twice.
+
+    `classes` has these. `keys` has keys of dicts that were written before: most dicts have the keys that
+    others have.
+    """
+
+    def __init__(self, settings: Settings, out: Output, atoms: AtomKeys, names: GlobalWriter) -> None:
+        self._out = out
+        self._atoms = atoms
+        self._names = names
+        self._judged: dict[int, tuple[type, bool]] = {}
+        reductions = getattr(settings.persistent_id, "__self__", None)
+        self._reductions = reductions if isinstance(reductions, PackageReductions) else None
+        # Whoever is asked for each instance is asked as they are written one by one.
+        self._asks = settings.reduce_override is not None or (
+            settings.persistent_id is not None and self._reductions is None
+        )
+        self.classes: Memo = {}
+        self.keys: Memo = {}
+
+    def of(self, children: Sequence[Any]) -> Parts | None:
+        """What stands in `children`, which others list; None where that is not plain, or there twice."""
+        parts = Parts()
+        level = children
+        while level:
+            kinds = set(map(type, level))
+            if not all(kind in _PLAIN or self._takes(kind) for kind in kinds):
+                return None
+            if str in kinds:
+                parts.texts += _of_kind(str, level, kinds)
+            following: list[Any] = []
+            for kind in kinds.difference(_ATOMS):
+                found = _of_kind(kind, level, kinds)
+                inner = self._inside(kind, found, 1 + (found is not level), parts)
+                if inner is None:
+                    return None
+                following = following + inner if following else inner
+            level = following
+        return parts
+
+    def remember_keys(self, known: Memo) -> None:
+        """Take `known` as keys that stand in most dicts."""
+        if len(self.keys) + len(known) <= _MOST_KEYS:
+            self.keys |= {key: entry for key, entry in known.items() if entry[1] not in OWN_WAYS}
+
+    def _inside(self, kind: type, found: Sequence[Any], lists: int, parts: Parts) -> list[Any] | None:
+        counted = self._count_tuples(found, lists, parts) if kind is tuple else parts.count(found, lists)
+        if not counted:
+            return None
+        if kind in (list, tuple, dict):
+            sized = found
+        else:
+            sized = list(filter(None, map(vars, found)))
+            parts.has_states = parts.has_states or bool(sized)
+            if not parts.count(sized, 1):
+                return None
+        if max(map(len, sized), default=0) > _LARGEST_CONTAINER:
+            return None
+        return gc.get_referents(*sized) if kind in (list, tuple) else self._inside_dicts(sized, parts)
+
+    def _inside_dicts(self, dicts: Sequence[dict[Any, Any]], parts: Parts) -> list[Any]:
+        keys = list(chain.from_iterable(dicts))
+        if self.keys.keys() >= set(map(id, keys)):
+            keys = []
+        elif set(map(type, keys)) == {str}:
+            parts.texts += keys
+            keys = []
+        return [*keys, *chain.from_iterable(map(dict.values, dicts))]
+
+    def _count_tuples(self, found: Sequence[Any], lists: int, parts: Parts) -> bool:
+        """Take tuples up by their values, or where these do not count, as `Parts.count` does."""
+        tuples = list(filter(None, found))
+        keys = self._atoms.keys(tuples)
+        by_value = {key: id(obj) for key, obj in zip(keys, tuples, strict=True) if key is not None}
+        others = [obj for key, obj in zip(keys, tuples, strict=True) if key is None]
+        expected = len(parts.tuples) + len(tuples) - len(others)
+        parts.tuples |= by_value
+        return len(parts.tuples) == expected and parts.count(others, lists + 2)
+
+    def _takes(self, kind: type) -> bool:
+        """Whether instances of `kind` are plain."""
+        if self._asks:
+            return False
+        if id(kind) in self.classes:
+            return True
+        if id(kind) not in self._judged:
+            self._out.settle()
+            concerned = self._reductions is not None and self._reductions.concern(kind)
+            self._judged[id(kind)] = kind, not concerned and is_plain_class(kind)
+        opcode = self._names.fetched_by(kind) if self._judged[id(kind)][1] else None
+        if opcode is None:
+            return False
+        self.classes[id(kind)] = op.number_of(opcode), kind
+        return True
+
+
+def _of_kind(kind: type, objs: Sequence[Any], kinds: Collection[type]) -> Sequence[Any]:
+    return objs if kinds == {kind} else [obj for obj in objs if type(obj) is kind]
+
+
+@functools.cache
+def _references_of_one() -> int:
+    """What is counted for an object that stands in its parent, and in one list of ours."""
+    parent: list[Any] = [[]]
+    return max(map(getrefcount, list(parent)))
