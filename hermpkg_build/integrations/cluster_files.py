@@ -60,9 +60,16 @@ class SharedArtifact:
         """Open it on this node. Raises what `path` and PackageImporter raise."""
         return PackageImporter(self.path(), check=self.check, verify=self.verify, trust=self.trust)
 
-    def load(self, model: Target | None = None, method: str = "", *, grad: bool = False) -> PackedModel:
+    def load(
+        self,
+        model: Target | None = None,
+        method: str = "",
+        *,
+        grad: bool = False,
+        device: str | None = None,
+    ) -> PackedModel:
         """Load what is to be called, as PackedModel does; the processes of a node share mapped tensors."""
-        return PackedModel(self.open(), model, method, grad=grad)
+        return PackedModel(self.open(), model, method, grad=grad, device=device)
 
 
 def share(

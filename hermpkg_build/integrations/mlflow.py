@@ -35,6 +35,7 @@ _USUAL = {
     "method": "",
     "grad": False,
     "floats": "model",
+    "device": "",
     "trust": "",
     "check": "warn",
     "verify": "code",
@@ -188,10 +189,11 @@ def load_model(
     model_uri: str,
     dst_path: str | None = None,
     *,
+    device: str | None = None,
     trust: GivenPolicy | None = None,
     verify_digest: bool = False,
 ) -> Any:
-    """Load the object that a logged model calls, as it is in the artifact.
+    """Load the object that a logged model calls, as it is in the artifact, to a `device` if there is one.
 
     `model_uri` is any of MLflow's addresses, and `dst_path` an existing folder to download to. `trust` is a
     policy that must accept the artifact. With `verify_digest` the whole file is compared with what was
@@ -200,7 +202,7 @@ def load_model(
     Raises ExtraNotInstalledError, CommandLineError for a model of another flavor, ArchiveError, TrustError.
     """
     importer, settings = _opened(model_uri, dst_path, trust, verify_digest=verify_digest)
-    return PackedModel(importer, settings["model"], settings["method"], grad=True).loaded
+    return PackedModel(importer, settings["model"], settings["method"], grad=True, device=device).loaded
 
 
 def load_importer(
@@ -239,13 +241,20 @@ def requirements_of(file: str | os.PathLike[str]) -> list[str]:
 def _load_pyfunc(data_path: str, model_config: Mapping[str, Any] | None = None) -> Predictor:
     """Load a logged model for MLflow, which finds this by its name.
 
-    `model_config` is what was logged, with what the caller changes of it: ``trust`` is the path of a policy.
+    `model_config` is what was logged, with what the caller changes of it: ``trust`` is the path of a policy,
+    ``device`` where the model is called.
     """
     settings = _settings(model_config or {})
     importer = PackageImporter(
         data_path, check=settings["check"], verify=settings["verify"], trust=settings["trust"] or None
     )
-    model = PackedModel(importer, settings["model"], settings["method"], grad=settings["grad"])
+    model = PackedModel(
+        importer,
+        settings["model"],
+        settings["method"],
+        grad=settings["grad"],
+        device=settings["device"] or None,
+    )
     return Predictor(importer, model, settings["floats"])
 
 

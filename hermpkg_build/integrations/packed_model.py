@@ -14,6 +14,7 @@ from hermpkg_build.archive.pickled_models import EXAMPLE, example_record, model_
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.runtime.importer import PackageImporter
+from hermpkg_build.serving.tensors import moved
 
 Target: TypeAlias = "tuple[str, str] | str"
 """A pickle by package and resource, or a packaged function or class: ``"app.serve:predict"``."""
@@ -31,7 +32,8 @@ class PackedModel:
     """The object that `target` names in an open artifact, or a method of it, to be called.
 
     Without a target it is the artifact's only pickle, or else ``("model", "model.pkl")``. `method` may have
-    dots. With `grad` autograd records calls, as it does where the object is called as it is.
+    dots. With `grad` autograd records calls, as it does where the object is called as it is. With a `device`
+    its tensors are loaded to that, those of arguments are put there, and those of results on the CPU.
 
     >>> import torch
     >>> from hermpkg_build import PackageExporter
@@ -52,13 +54,15 @@ class PackedModel:
         method: str = "",
         *,
         grad: bool = False,
+        device: str | None = None,
     ) -> None:
+        self._device = device
         self.target: Target = target_in(importer, target)
         self.uses_torch: bool = any(top_of(name) == "torch" for name in importer.extern_modules)
         self._importer = importer
         self._method = method
         self._grad = grad
-        self.loaded: Any = _loaded(importer, self.target)
+        self.loaded: Any = _loaded(importer, self.target, device)
         self.function: Callable[..., Any] = self._function()
         if getattr(self.loaded, "training", False) is True:
             warnings.warn(
@@ -69,13 +73,15 @@ class PackedModel:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it; a coroutine is run to its end."""
+        if self._device is not None:
+            args, kwargs = moved((args, kwargs), self._device)
         with self._autograd():
             result = self.function(*args, **kwargs)
             if inspect.iscoroutine(result):
                 import asyncio
 
-                return asyncio.run(result)
-            return result
+                result = asyncio.run(result)
+            return result if self._device is None else moved(result, "cpu")
 
     def __str__(self) -> str:
         return f"{_shown(self.target, self._method)} of {self._importer.filename}"
@@ -154,9 +160,9 @@ def has_example(importer: PackageImporter, target: Target) -> bool:
     return not isinstance(target, str) and example_record(target[0]) in importer.record_names()
 
 
-def _loaded(importer: PackageImporter, target: Target) -> Any:
+def _loaded(importer: PackageImporter, target: Target, device: str | None) -> Any:
     if not isinstance(target, str):
-        return importer.load_pickle(*target)
+        return importer.load_pickle(*target, map_location=device)
     module, _, name = target.partition(":")
     try:
         return operator.attrgetter(name)(importer.import_module(module))

@@ -48,17 +48,19 @@ def application(
     grad: bool = False,
     floats: Floats = "model",
     batches: Batches | None = None,
+    device: str | None = None,
     trust: GivenPolicy | None = None,
     num_replicas: int | Literal["auto"] = 1,
     options: Mapping[str, Any] | None = None,
 ) -> Any:
     """Make an application of Ray Serve that calls what an artifact holds, for ``serve.run`` and ``bind``.
 
-    Its handle takes the arguments of a call. `model`, `method` and `grad` say what is called, as for
-    PackedModel; `trust` is a policy that must accept the artifact, on each node. A replica makes one call at
-    a time, or with `batches` several as one. Over HTTP it takes ``{"inputs": ..., "params": {...}}`` as JSON,
-    and answers ``{"outputs": ...}``: `inputs` and `floats` are as for a model of MLflow. `options` are
-    further ones of ``serve.deployment``, such as ``ray_actor_options`` or ``autoscaling_config``.
+    Its handle takes the arguments of a call. `model`, `method`, `grad` and `device` say what is called, and
+    where, as for PackedModel; `trust` is a policy that must accept the artifact, on each node. A replica
+    makes one call at a time, or with `batches` several as one. Over HTTP it takes
+    ``{"inputs": ..., "params": {...}}`` as JSON, and answers ``{"outputs": ...}``: `inputs` and `floats` are
+    as for a model of MLflow. `options` are further ones of ``serve.deployment``, such as
+    ``ray_actor_options`` or ``autoscaling_config``.
 
     The file is shared with the cluster, as `share` does, unless it is. Raises what `share` raises.
     """
@@ -77,7 +79,7 @@ def application(
     # Not the name of the file: a new version is one of the same deployment, and replaces replica by replica.
     given = {"name": "artifact", "num_replicas": num_replicas, **(options or {})}
     deployment = serve.deployment(Replica).options(**given)
-    return deployment.bind(artifact, model, method, grad, floats, batches)
+    return deployment.bind(artifact, model, method, grad, floats, batches, device)
 
 
 def deploy(
@@ -90,6 +92,7 @@ def deploy(
     grad: bool = False,
     floats: Floats = "model",
     batches: Batches | None = None,
+    device: str | None = None,
     trust: GivenPolicy | None = None,
     num_replicas: int | Literal["auto"] = 1,
     options: Mapping[str, Any] | None = None,
@@ -109,6 +112,7 @@ def deploy(
         grad=grad,
         floats=floats,
         batches=batches,
+        device=device,
         trust=trust,
         num_replicas=num_replicas,
         options=options,

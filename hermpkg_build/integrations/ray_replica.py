@@ -38,8 +38,9 @@ class Replica:
         grad: bool,
         floats: Floats,
         batches: Batches | None,
+        device: str | None = None,
     ) -> None:
-        self._model = artifact.load(model, method, grad=grad)
+        self._model = artifact.load(model, method, grad=grad, device=device)
         self._call = partial(_portably, self._model)
         self._floats = floats
         # The loop of Ray Serve stays free for its questions while the model runs.

@@ -117,15 +117,14 @@ def placed(name: str, device: str) -> Callable[..., Any] | None:
     return _itself if name == "_storage_on" else None
 
 
-def moved(arguments: tuple[tuple[Any, ...], dict[str, Any]], device: str) -> Any:
-    """Return positional arguments and those by name, with those that are tensors on `device`."""
-    tensors: Any = getattr(sys.modules.get("torch"), "Tensor", ())
+def moved(value: Any, device: str) -> Any:
+    """Return `value` with its tensors on `device`: itself, or those in containers that torch knows."""
+    if "torch" not in sys.modules:
+        return value
+    import torch
+    from torch.utils._pytree import tree_map_only
 
-    def move(value: Any) -> Any:
-        return value.to(device) if isinstance(value, tensors) else value
-
-    args, kwargs = arguments
-    return tuple(map(move, args)), {name: move(value) for name, value in kwargs.items()}
+    return tree_map_only(torch.Tensor, lambda tensor: tensor.to(device), value)
 
 
 def _span(size: tuple[int, ...], stride: tuple[int, ...]) -> int:

@@ -80,3 +80,15 @@ def test_an_artifact_of_torch_package_works_too(tmp_path):
     model = PackedModel(PackageImporter(path))
     assert model.target == ("net", "m.pkl")
     assert model.uses_torch
+
+
+def test_what_is_called_and_its_arguments_are_on_the_device(opened):
+    importer = opened({("model", "model.pkl"): LINEAR})
+    places = "def places(x, by): return [str(each.device) for each in (x, by['in'][0])]"
+    x = torch.ones(1, 2)
+    assert PackedModel(importer, device="meta").loaded.weight.device.type == "meta"
+    assert torch.equal(PackedModel(importer, device="cpu")(x), LINEAR(x))
+    assert (
+        PackedModel(opened(source=places), "app.serve:places", device="meta")(x, by={"in": [x]})
+        == ["meta"] * 2
+    )
