@@ -197,13 +197,13 @@ class Follower:
             reading.happens(_edge(source, imported, meaning.named))
 
     def _may_be_absent(self, source: ModuleSource, imported: Import, meaning: Meaning) -> bool:
-        """Whether there is no module of this name, and code of this origin runs until it is asked for."""
-        return (
-            source.origin in self._may_lack
-            and _DEFERRED[imported.context]
-            and meaning.fault in (None, ProblemKind.NOT_FOUND)
-            and self.resolver.is_absent(meaning.named)
-        )
+        """Whether there is no module of this name, and code runs till it asks for it, or without."""
+        named = meaning.named
+        if meaning.fault not in (None, ProblemKind.NOT_FOUND) or not self.resolver.is_absent(named):
+            return False
+        if source.origin in self._may_lack:
+            return _DEFERRED[imported.context]
+        return _OPTIONAL[imported.context] and self.verdict(named).policy is Policy.MOCK
 
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import binds to names: submodules, with their package where it is named."""

@@ -208,9 +208,12 @@ class Resolver:
         return wanted
 
     def is_absent(self, name: str) -> bool:
-        """Whether there is no module of this name, and no rule speaks of it in particular."""
+        """Whether there is no module of this name, and no rule speaks of it in particular.
+
+        What stands for all the rest is not to make a library out of nothing, which code would then use.
+        """
         verdict = self.verdict(name)
-        if verdict.policy is Policy.DENY and verdict.rule is not None:
+        if verdict.policy in (Policy.DENY, Policy.MOCK) and verdict.rule is not None:
             return verdict.source is None and self.table.rules[verdict.rule].is_for_the_rest
         return verdict.is_missing
 

@@ -202,6 +202,23 @@ def test_optional_import_that_would_fail_is_listed(workspace, source):
     assert "absent" not in closure.graph.nodes
 
 
+@pytest.mark.parametrize(
+    "source", ["try:\n    import absent\nexcept ImportError: pass", "if 1:\n    import absent"]
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_code_can_do_without_is_mocked_where_a_rule_names_it(workspace, source, strict):
+    workspace.own({"app.py": source})
+    for pattern, mocked in (("**", []), ("*", []), ("absent.**", ["absent"]), ("abs*", ["absent"])):
+        closure = workspace.close("app", intern("app"), rule("mock", pattern), strict_imports=strict)
+        assert [node.name for node in closure.graph.with_policy(Policy.MOCK)] == mocked
+
+
+def test_what_code_cannot_do_without_is_mocked_with_all_the_rest(workspace):
+    workspace.own({"app.py": "import absent"})
+    closure = workspace.close("app", intern("app"), rule("mock", "**"))
+    assert [node.name for node in closure.graph.with_policy(Policy.MOCK)] == ["absent"]
+
+
 def test_the_package_of_a_missing_optional_submodule_runs_all_the_same(workspace):
     workspace.own({"app.py": "try:\n    import lib.absent\nexcept ImportError:\n    pass\n"})
     workspace.installed({"lib/__init__.py": "import json"})
