@@ -42,6 +42,12 @@ class Places:
                 self._folders[os.path.abspath(folder)] = place
                 self._folders[os.path.realpath(folder)] = place
 
+    def learn_from(self, other: Places) -> None:
+        """Know from now on where the files lie of which another knows it, if it has the same folders."""
+        if self._folders == other._folders:
+            self._places.update(other._places)
+            self._memo.update(other._memo)
+
     def place_of(self, path: str) -> Place:
         """The place of a file or folder, whether or not it exists."""
         place = self._places.get(path)

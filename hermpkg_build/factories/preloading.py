@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.factories.observation import FileObserver, Notes
+from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.process_state import (
     OURS,
     OWN_FOLDERS,
@@ -90,8 +91,10 @@ class Preloaded:
         roots: Sequence[Root],
         finder: WorkspaceFinder,
         observer: FileObserver,
+        places: Places,
     ) -> None:
         self.observer = observer
+        self.places = places
         self._folders = tuple(os.path.join(os.environ[name], "") for name in OWN_FOLDERS)
         self._in_folders = contents_of(self._folders)
         self._is_guarding = False
@@ -259,18 +262,23 @@ def preload(
     names: Sequence[str],
     finder: WorkspaceFinder,
     observer: FileObserver,
+    places: Places,
     *,
     seed: int,
 ) -> Preloaded:
     """Import the roots `names` ahead, in this process, which must not do anything else until it is forked.
 
-    `seed` is the one that the contexts of `finder` seed libraries with. Raises UnfitError.
+    `seed` is the one that the contexts of `finder` seed libraries with; `places` know afterwards where all
+    lies that was read. Raises UnfitError.
     """
     roots: list[Root] = []
     for position, name in enumerate(names):
         if name not in sys.modules:
             roots.append(_root(position, name, finder, observer, seed))
-    return Preloaded(roots, finder, observer)
+    ahead = Preloaded(roots, finder, observer, places)
+    for path in ahead.files():
+        places.place_of(path)
+    return ahead
 
 
 def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObserver, seed: int) -> Root:

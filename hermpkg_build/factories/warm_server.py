@@ -24,13 +24,14 @@ import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.observation import FileObserver
 from hermpkg_build.factories.preloading import Preloaded, UnfitError, preload
@@ -38,6 +39,8 @@ from hermpkg_build.factories.request import ModelRequest
 from hermpkg_build.factories.warm_messages import peer_of, receive, send
 from hermpkg_build.factories.worker import confine, places_of, run
 
+_stat = os.stat
+"""What it is before an observer notes all that asks it: this process looks at 2,500 files for each fork."""
 _KERNEL_FOLDERS = ("/dev/", "/proc/", "/sys/")
 _MESSAGE_S = 5.0
 """How long a client may take to say what it wants."""
@@ -186,20 +189,9 @@ def _signatures(files: Iterable[str]) -> dict[str, tuple[int, ...] | None]:
 
 def _signature(path: str) -> tuple[int, ...] | None:
     try:
-        return signature_of(os.stat(path))
+        return signature_of(_stat(path))
     except OSError:
         return None
-
-
-@contextmanager
-def _collecting_late() -> Iterator[None]:
-    """A context in which many objects are made that stay: a collection would only walk over them."""
-    before = gc.get_threshold()
-    late = 1_000_000_000, *before[1:]
-    gc.set_threshold(*late)
-    yield
-    if gc.get_threshold() == late:
-        gc.set_threshold(*before)
 
 
 def main(path: str, description: str, line: int, told: int) -> None:
@@ -213,12 +205,12 @@ def main(path: str, description: str, line: int, told: int) -> None:
     if told >= 0:
         os.close(told)
     request = from_json(ModelRequest, world["request"])
-    observer = FileObserver()
-    finder = confine(request, places_of(request), observer)
+    observer, places = FileObserver(), places_of(request)
+    finder = confine(request, places, observer)
     folders = (os.environ["HOME"], os.environ["TMPDIR"])
     try:
-        with _collecting_late():
-            ahead = preload(world["roots"], finder, observer, seed=request.seed)
+        with collecting_late():
+            ahead = preload(world["roots"], finder, observer, places, seed=request.seed)
     except UnfitError as unfit:
         fewer = {**world, "roots": world["roots"][: unfit.position]}
         Path(description).write_text(json.dumps(fewer), encoding="utf-8")

@@ -37,6 +37,7 @@ from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
+from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.loaded_libraries import with_libraries
 from hermpkg_build.factories.native_reads import NativeReads
@@ -75,6 +76,8 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     request = from_json(ModelRequest, json.loads((folder / REQUEST).read_bytes()))
     _lay_out(request.resources, request.workspace_root)
     places = places_of(request)
+    if ahead is not None:
+        places.learn_from(ahead.places)
     folders = map(os.path.dirname, request.modules.values())
     native = NativeReads(folders, request.workspace_root)
     observer = FileObserver() if ahead is None else ahead.observer
@@ -265,7 +268,7 @@ def _unload(modules: Iterable[str]) -> None:
 
 @contextmanager
 def _preparing_torch(torch: Any, *, request: ModelRequest, observer: FileObserver) -> Iterator[None]:
-    with observer.looks.paused():
+    with observer.looks.paused(), collecting_late():
         yield
     observe_torch_positions(observer.looks)
     torch.manual_seed(request.seed)
