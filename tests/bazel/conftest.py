@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -160,10 +161,16 @@ class Workspace:
 
 @pytest.fixture(scope="session")
 def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder of Bazel's own for the tests of this process."""
+    """A folder of Bazel's own for the tests of this process.
+
+    Builds take hermpkg, compiled, from a cache that nothing else is put into.
+    """
     if not shutil.which("bazel"):
         pytest.skip(f"no bazel in the PATH: {INSTALL}")
     folder = tmp_path_factory.mktemp("bazel")
+    run = tmp_path_factory.getbasetemp()
+    # All processes of a run have the folder above theirs in common.
+    compiled = (run.parent if "PYTEST_XDIST_WORKER" in os.environ else run) / "compiled"
     (folder / "no_coverage").mkdir()
     (folder / "no_coverage" / "WORKSPACE").touch()
     stub = 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])\n'
@@ -176,6 +183,8 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "--jobs=2",
         *LATER_DEFAULTS,
         f"--repo_env=HERMPKG_PYTHON={sys.executable}",
+        f"--disk_cache={compiled}",
+        "--noremote_upload_local_results",
     ]
     sandboxes = None
     if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > SANDBOXES:
@@ -186,6 +195,12 @@ def bazel_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     override = f"--override_repository=remote_coverage_tools={folder / 'no_coverage'}"
     lines = [*(f"build {shlex.quote(option)}\n" for option in options), f"common {shlex.quote(override)}\n"]
     (folder / "bazelrc").write_text("".join(lines))
+    with open(f"{compiled}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not compiled.exists():
+            for workspace in workspace_at(folder / "compiling", folder / "user"):
+                workspace.declare()
+                workspace.build("--remote_upload_local_results", "@hermpkg//rules/private:tool")
     yield folder / "user"
     if sandboxes:
         shutil.rmtree(sandboxes, ignore_errors=True)

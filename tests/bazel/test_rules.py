@@ -376,6 +376,7 @@ model_package(
             "//app",
             f"--override_repository=hermpkg={tmp_path / 'hermpkg'}",
             f"--disk_cache={tmp_path / 'cache'}",
+            "--remote_upload_local_results",
             f"--execution_log_json_file={log}",
         )
         digests.append(sha256(checkout.output("app/app.pt")))

@@ -103,6 +103,8 @@ def clean_checkouts(
         shutil.copy(bazel_root.parent / "bazelrc", tmp_path)
         with open(tmp_path / "bazelrc", "a") as settings:
             settings.write(f'common "--override_repository=hermpkg={rules}"\n')
+            # Nothing but the servers is shared.
+            settings.write("build --disk_cache= --remote_upload_local_results\n")
         made.append(make_workspace(root, tmp_path / f"user-{name}"))
         return Checkout(made[-1], tmp_path / f"{name}.json")
 
