@@ -42,7 +42,7 @@ def test_what_code_has_set_itself_stays() -> None:
     with collecting_late():
         gc.set_threshold(5, 6, 7)
     assert gc.get_threshold()[:2] == (5, 6)
-    assert gc.get_freeze_count() == frozen > 0
+    assert 0 < gc.get_freeze_count() <= frozen, "some are gone, and none came"
 
 
 def test_a_library_that_cannot_be_imported_leaves_no_trace() -> None:
