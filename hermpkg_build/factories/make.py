@@ -134,7 +134,12 @@ def _result(folder: Path, request: ModelRequest, ended: ChildExit) -> dict[str, 
 
 
 def _error(result: dict[str, Any], request: ModelRequest, ended: ChildExit) -> FactoryError:
+    from hermpkg_build.disk.library_paths import library_paths
+    from hermpkg_build.factories.remedies import remedy_of_environment
+
     error = factory_error_from_json(result["error"], more_facts=_context(request, ended))
+    seen = {**library_paths(), **request.conditions.environment}
+    error.next_step = error.next_step or remedy_of_environment(error.summary, seen, os.environ)
     error.target = request.label
     error.missed = tuple(result.get("missed", ()))
     if "observed_files" in result:

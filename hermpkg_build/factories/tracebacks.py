@@ -12,6 +12,7 @@ from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.failures import FactoryError, UndeclaredImport
 from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.remedies import remedy
 from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_machinery
 
 _LONGEST_LINE = 1000
@@ -39,7 +40,7 @@ def error_of_factory(
         location=location,
         facts=[("traceback", trimmed_traceback(error, places)), *_where_looked(error)],
         snippet=snippet,
-        next_step=_step_for_relative_path(error, location, missed),
+        next_step=_step_for_relative_path(error, location, missed) or remedy(_chain(error)),
     )
 
 

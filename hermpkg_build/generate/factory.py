@@ -18,6 +18,7 @@ from hermpkg_build.errors import ActionError, CommandLineError, WorkspaceError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.hidden_modules import is_standard, standard_spec
 from hermpkg_build.factories.places import Places
+from hermpkg_build.factories.remedies import remedy
 from hermpkg_build.factories.tracebacks import trimmed_traceback
 from hermpkg_build.generate.example import fixed_seeds
 from hermpkg_build.loading.layout import find_layout, project_root
@@ -35,6 +36,8 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
     folder first, and not run as ``__main__``. Raises ActionError.
     """
     name = _named(factory)
+    # The words of this command are none of the script's, as in a build.
+    sys.argv = [factory]
     places = Places(workspace_root=os.getcwd(), search_path=sys.path)
     try:
         absent = _advice_on_module(top_of(name.partition(":")[0])) or _ABSENT
@@ -44,12 +47,12 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
             return function(**arguments)
     except ActionError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         absent = top_of(error.name or "") if isinstance(error, ModuleNotFoundError) else ""
         raise ActionError(
             f"{factory} failed: {type(error).__name__}: {error}",
             snippet="\n".join(trimmed_traceback(error, places).splitlines()[-_LINES:]),
-            next_step=_advice_on_module(absent) or _advice(sys.path[0]),
+            next_step=_advice_on_module(absent) or remedy([error]) or _advice(sys.path[0]),
         ) from error
 
 

@@ -38,13 +38,15 @@ class CheckFailure:
     """Why a package does not do in a fresh process what its model does here.
 
     `summary` is one sentence, `details` the end of what the process printed. `modules` are those whose code
-    was running, the innermost first; `missing` is a module that code outside of the package asked for.
+    was running, the innermost first; `missing` is a module that code outside of the package asked for, and
+    `remedy` what to change, where that is known.
     """
 
     summary: str
     details: str = ""
     modules: tuple[str, ...] = ()
     missing: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

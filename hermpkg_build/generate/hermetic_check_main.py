@@ -82,6 +82,7 @@ def results(request: dict[str, Any], hidden: HiddenModules) -> dict[str, Any]:
 
 def failure_of(error: BaseException, hidden: HiddenModules) -> dict[str, Any]:
     """What went wrong, as the fields of a CheckFailure."""
+    from hermpkg_build.factories.remedies import remedy
     from hermpkg_build.runtime.mangling import demangle, is_mangled
 
     chain = [*_chain(error)]
@@ -99,6 +100,7 @@ def failure_of(error: BaseException, hidden: HiddenModules) -> dict[str, Any]:
         "details": "\n".join(text.rstrip().splitlines()[-_LINES:]),
         "modules": tuple(packed),
         "missing": next((name for name in missing if hidden.hides(name)), ""),
+        "remedy": remedy(chain),
     }
 
 

@@ -378,7 +378,7 @@ def _failure(outcome: CheckFailure | Comparison, notes: Sequence[str]) -> PackEr
         return PackError(
             f"the model does not run in its package: {outcome.summary}",
             facts=facts,
-            next_step='leave the library that fails outside: extern=["its name"]',
+            next_step=outcome.remedy or 'leave the library that fails outside: extern=["its name"]',
         )
     return PackError(
         "the model gives other outputs in its package than here",

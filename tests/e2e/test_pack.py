@@ -700,3 +700,45 @@ def test_one_name_is_as_good_as_a_list_of_it(folder):
         f"{example}hermpkg_build.pack(model, 'm.pt', extern='packaging', intern='packaging')\n",
     )
     assert "'packaging' cannot be both" in python(folder, "make.py", code=1).stderr
+
+
+ENDING = """
+import argparse, sys
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--width"{})
+parser.parse_args()
+
+class Model:
+    pass
+
+def make():
+    model = Model()
+    model.words = sys.argv[1:]
+    return model
+"""
+
+
+def test_a_script_that_ends_as_it_is_imported_is_told_what_to_change(folder):
+    write(folder / "train.py", ENDING.format(", required=True"))
+    done = hermpkg(folder, "pack", "train.py:make", "-o", "model.pt", code=1)
+    assert "train.py:make failed: SystemExit: 2" in done.stderr
+    assert done.stderr.endswith('below\n         if __name__ == "__main__":\n')
+    assert not (folder / "model.pt").exists()
+
+
+def test_a_script_sees_no_words_of_the_command(folder):
+    write(folder / "train.py", ENDING.format(""))
+    done = hermpkg(folder, "pack", "train.py:make", "-o", "model.pt", code=1)
+    # It goes on where the model is made; where it lands, it would read the words of any program.
+    assert "the model does not run in its package: SystemExit: 2" in done.stderr
+    assert done.stderr.endswith('below\n         if __name__ == "__main__":\n')
+    text = (
+        (folder / "train.py")
+        .read_text()
+        .replace("parser.parse", 'if __name__ == "__main__":\n    parser.parse')
+    )
+    write(folder / "train.py", text)
+    hermpkg(folder, "pack", "train.py:make", "-o", "model.pt")
+    with PackageImporter(folder / "model.pt") as importer:
+        assert importer.load_pickle("model", "model.pkl").words == []

@@ -122,6 +122,10 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     With --reproducible the exit code is 3, and the differences are shown, where another process packs other
     bytes.
     """
+    if ":" not in arguments.factory:
+        from hermpkg_build.generate.project.proposals import nothing_named
+
+        raise nothing_named("pack", arguments.factory, ["-o", arguments.out or "model.pt"])
     if not arguments.out:
         raise CommandLineError(
             "hermpkg pack needs -o FILE",
@@ -141,10 +145,6 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
 
         # What is wrong with words is told before the factory is called, which may take long.
         FileDestination(arguments.out)
-        if ":" not in arguments.factory:
-            from hermpkg_build.generate.project.proposals import nothing_named
-
-            raise nothing_named("pack", arguments.factory, ["-o", arguments.out])
         if arguments.example:
             factory_parts(arguments.example, arguments.factory)
         model = call_factory(arguments.factory, dict(arguments.arguments))  # type: ignore[arg-type]

@@ -18,6 +18,10 @@ _EXAMPLES = re.compile(
     r"^(?:make_|get_|build_)?(?:example|sample|dummy)(?:_(?:inputs?|args|arguments|batch))?$"
 )
 
+_LOADERS = re.compile(r"^(?:load_)?from_\w+$")
+_NO_MODELS = re.compile(r"(?:Tokenizer(?:Fast)?|Processor|Extractor|Config|Dataset)$")
+"""Classes whose methods such as ``from_pretrained`` give what goes with a model."""
+
 _LAYER = 4
 """How likely what makes a layer makes the model: less than all others."""
 
@@ -121,27 +125,39 @@ def _reason_of_function(node: ast.stmt, classes: frozenset[str]) -> tuple[str, i
     returned = next((name for name in _returned(node) if name in classes), "")
     if returned:
         return f"returns a {returned}", 1 if returned in _MODULE_BASES else 0
+    made = next((name for name in _returned(node) if "." in name or _NAMES.search(name)), "")
+    if made:
+        return f"returns what {made} gives", 2
     return ("is called so", 2) if _NAMES.search(node.name) else ("", 0)
 
 
 def _returned(function: ast.FunctionDef) -> Iterator[str]:
-    """The names of the classes whose instances a function returns, by calls in it."""
+    """The names of the classes, and of what else makes objects, of which a function returns one by a call."""
     made: dict[str, str] = {}
     for node in _own_statements(function.body):
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            made.update({t.id: _last_name(node.value.func) for t in node.targets if isinstance(t, ast.Name)})
+            made.update({t.id: _maker(node.value) for t in node.targets if isinstance(t, ast.Name)})
     for node in _own_statements(function.body):
         if isinstance(node, ast.Return) and node.value is not None:
             value = node.value
             while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
                 # model.eval(), Net().to("cpu"): what a method of it returns is mostly itself.
-                if _last_name(value.func)[:1].isupper():
+                maker = _maker(value)
+                if maker[:1].isupper() or _NAMES.search(maker):
                     break
                 value = value.func.value
             if isinstance(value, ast.Call):
-                yield _last_name(value.func)
+                yield _maker(value)
             elif isinstance(value, ast.Name):
                 yield made.get(value.id, "")
+
+
+def _maker(call: ast.Call) -> str:
+    """What a call makes an object by: a class or a function, or ``Class.method`` that loads one."""
+    name = _last_name(call.func)
+    owner = _last_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+    is_loader = owner[:1].isupper() and _LOADERS.search(name) and not _NO_MODELS.search(owner)
+    return f"{owner}.{name}" if is_loader else name
 
 
 def _own_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -258,9 +258,12 @@ class _Init:
         missing = [name for name in needed if name not in self._request.arguments]
         if missing:
             options = " ".join(f"--arg {name}=..." for name in missing)
+            call = f"{function}({', '.join(f'{name}=...' for name in needed)})"
             raise CommandLineError(
                 f"{self._request.factory} needs {', '.join(missing)}",
-                next_step=f"give values in JSON:\n    hermpkg init {self._request.factory} {options}",
+                next_step=f"give values in JSON:\n    hermpkg init {self._request.factory} {options}\n"
+                "or, where they are no JSON, name a function that takes no arguments:\n"
+                f"    def make():\n        return {call}",
             )
 
     def _module_by_layout(self, path: str, module: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 
@@ -70,13 +71,19 @@ def proposal(
 
 def _no_python(command: str, given: str, options: Sequence[str]) -> CommandLineError:
     """Make the error where a pickle or a file of weights was given."""
-    name = "MODULE:FUNCTION"
+    whole = ""
+    if not given.endswith(".safetensors"):
+        whole = (
+            "\nwhere it has the whole model, write a file load.py:"
+            "\n    import torch"
+            "\n    def load():"
+            f"\n        return torch.load({json.dumps(given)}, weights_only=False)"
+            f"\nand name that:\n    {pasteable('hermpkg', command, 'load.py:load', *options)}"
+        )
     return CommandLineError(
         f"hermpkg {command} needs the function that makes the model, and {given} is no Python",
         next_step="where it has the weights, name the function that makes the model for them:"
-        f"\n    {pasteable('hermpkg', command, name, '--weights', given, *options)}"
-        "\nwhere it has the whole model, write a function that loads and returns it, and name that:"
-        f"\n    {pasteable('hermpkg', command, name, *options)}",
+        f"\n    {pasteable('hermpkg', command, 'MODULE:FUNCTION', '--weights', given, *options)}{whole}",
     )
 
 

@@ -33,11 +33,12 @@ def project_layout(document: Mapping[str, Any], sources: ProjectSources) -> Layo
     layout = find_layout(document, sources.root)
     if layout.reason:
         return _with_other_projects(layout, sources)
-    for root, reason in (*_by_setup_cfg(sources.root), *_by_setup_py(sources)):
-        if root and os.path.isdir(os.path.join(sources.root, root)):
-            return Layout(source_roots=(root, ""), reason=reason)
+    root, reason = _by_setup_files("", sources)
+    if root:
+        return Layout(source_roots=(root, ""), reason=reason)
     if _SRC in sources.folders and not sources.has(f"{_SRC}/__init__.py"):
-        return Layout(source_roots=(_SRC, ""), reason=f"{_SRC} has modules, and none is imported as {_SRC}.…")
+        reason = f"{_SRC} has modules, and none is imported as {_SRC}.…"
+        layout = Layout(source_roots=(_SRC, ""), reason=reason)
     return _with_other_projects(layout, sources)
 
 
@@ -178,7 +179,7 @@ def _imports_of_src(sources: ProjectSources) -> str:
 
 
 def _with_other_projects(layout: Layout, sources: ProjectSources) -> Layout:
-    """With the roots of projects in folders below, which have a ``pyproject.toml`` of their own."""
+    """With the roots of projects in folders below, which have files of their own for build tools."""
     for folder in sorted(sources.folders - {""}):
         file = os.path.join(sources.root, folder, "pyproject.toml")
         if os.path.isfile(file):
@@ -186,6 +187,9 @@ def _with_other_projects(layout: Layout, sources: ProjectSources) -> Layout:
             for root in found[:-1] or found:
                 path = f"{folder}/{root}".rstrip("/")
                 layout = with_root(layout, path, f"{folder} is a project of its own")
+        elif f"{folder}/setup.py" in sources.code and not sources.has(f"{folder}/__init__.py"):
+            root, _ = _by_setup_files(folder, sources)
+            layout = with_root(layout, f"{folder}/{root}".rstrip("/"), f"{folder} is a project of its own")
     return layout
 
 
@@ -195,6 +199,15 @@ def read_toml(path: str) -> dict[str, Any]:
         return parse_toml(read_limited(path))
     except (OSError, ValueError):
         return {}
+
+
+def _by_setup_files(folder: str, sources: ProjectSources) -> tuple[str, str]:
+    """The root that ``setup.cfg`` or ``setup.py`` in a folder names, relative to it, and why; "" for none."""
+    place = os.path.join(sources.root, folder)
+    for root, reason in (*_by_setup_cfg(place), *_by_setup_py(f"{folder}/setup.py".lstrip("/"), sources)):
+        if root and os.path.isdir(os.path.join(place, root)):
+            return root, reason
+    return "", ""
 
 
 def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
@@ -213,8 +226,8 @@ def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
         yield where, f"setup.cfg: packages.find where = {where}"
 
 
-def _by_setup_py(sources: ProjectSources) -> Iterator[tuple[str, str]]:
-    tree = sources.tree("setup.py") if sources.has("setup.py") else None
+def _by_setup_py(path: str, sources: ProjectSources) -> Iterator[tuple[str, str]]:
+    tree = sources.tree(path) if sources.has(path) else None
     for node in ast.walk(tree) if tree is not None else ():
         if not isinstance(node, ast.keyword) or node.arg not in ("package_dir", "where"):
             continue

@@ -410,6 +410,25 @@ def test_every_bad_end_is_told(models: ModelWorkspace, body: str, summary: str) 
     assert facts(error)["factory"] == "models.net:make"
 
 
+@pytest.mark.parametrize(
+    ("body", "last_line"),
+    [
+        ("import argparse; argparse.ArgumentParser().parse_args(['x'])", 'if __name__ == "__main__":'),
+        ("get_ipython().system('ls')", 'hermpkg_build.pack(model, "model.pt")'),
+        ("import pickle; return pickle.loads(b'c__main__\\nNet\\n.')", "__main__.Net = Net"),
+        ("import os; return os.environ['MY_MODEL_DIR']", 'os.environ["MY_MODEL_DIR"] = "..."'),
+        ("raise ValueError('set NO_SUCH_VARIABLE')", ""),
+        ("return open('no_such_file')", ""),
+    ],
+)
+def test_what_only_a_script_or_a_shell_has_is_told_with_what_to_write(
+    models: ModelWorkspace, monkeypatch: pytest.MonkeyPatch, body: str, last_line: str
+) -> None:
+    monkeypatch.setenv("MY_MODEL_DIR", "/models")
+    step = failure(models, body).next_step
+    assert (step.splitlines() or [""])[-1].strip() == last_line or (not last_line and "list no_such" in step)
+
+
 def test_the_path_to_what_cannot_be_pickled(models: ModelWorkspace) -> None:
     error = failure(models, "return {'hooks': [len, lambda: 1]}")
     assert facts(error)["object"] == 'model["hooks"][1]'

@@ -35,6 +35,10 @@ HATCH = {"build-system": {"build-backend": "hatchling.build"}, "project": {"name
             },
             ("packages/core/src", ""),
         ),
+        ({"src/node/setup.py": "setup()", "src/node/node/__init__.py": ""}, ("src/node", "src", "")),
+        ({"src/node/setup.py": "setup()", "src/node/__init__.py": ""}, ("src", "")),
+        ({"a/setup.py": "setup(package_dir={'': 'lib'})", "a/lib/x.py": ""}, ("a/lib", "")),
+        ({"tests/a/setup.py": "setup()", "app.py": ""}, ("",)),
     ],
 )
 def test_the_roots_of_a_project(project, files, roots):
