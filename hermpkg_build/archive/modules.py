@@ -11,6 +11,7 @@ from hermpkg_build.core.module_names import (
     module_of_record,
     package_of_init,
     parents_of,
+    record_of_module,
 )
 
 
@@ -20,43 +21,48 @@ class PackedModules:
     A folder without ``__init__.py`` is a namespace package, whatever lies in it. Of ``a.py`` beside
     ``a/__init__.py`` the package counts. As in Python, ``a.__init__`` is a module with the package's source.
 
-    `sources` are the records of the modules, by dotted name; `folders` the dotted names of all folders that
-    have one.
+    There may be very many: one module is found without a look at the others.
     """
 
     def __init__(self, records: Iterable[str]) -> None:
-        records = [*records]
+        self._records: dict[str, None] = dict.fromkeys(records)
+
+    @cached_property
+    def folders(self) -> set[ModuleName]:
+        """The dotted names of all folders that have one."""
+        folders = {record.rpartition("/")[0] for record in self._records}
+        return {package for folder in folders for package in _packages_along(folder)}
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """The records of all modules, by dotted name."""
         sources: dict[str, str] = {}
-        self._regular: set[str] = set()
-        folders = {record.rpartition("/")[0] for record in records}
-        self.folders: set[ModuleName] = {package for folder in folders for package in _packages_along(folder)}
-        for record in records:
-            if not record.endswith(".py"):
-                continue
-            module = module_of_record(record)
-            if module is None:
-                continue
-            name, is_package = module
-            if is_package:
-                self._regular.add(name)
-            if is_package or name not in self._regular:
-                sources[name] = record
-        self.sources: Mapping[str, str] = sources
+        for record in self._records:
+            if record.endswith(".py") and (module := module_of_record(record)) is not None:
+                name, is_package = module
+                if is_package or not self._found(name, True):
+                    sources[name] = record
+        return sources
 
     def source(self, name: str) -> str | None:
         """Return the record with the source of the module `name`, None where it has none."""
-        record, package = self.sources.get(name), package_of_init(name)
-        if record is None and package is not None and package in self._regular:
-            record = self.sources[package]
-        return record
+        package = package_of_init(name)
+        return self._own(name) or (self._found(package, True) if package else None)
+
+    def _own(self, name: str) -> str | None:
+        return self._found(name, True) or self._found(name, False)
+
+    def _found(self, name: str, is_package: bool) -> str | None:
+        record = record_of_module(name, is_package)
+        return record if record in self._records and module_of_record(record) == (name, is_package) else None
 
     def is_package(self, name: str) -> bool:
         """Whether `name` is a package, with a source or without."""
-        return name in self._regular or self.is_namespace(name)
+        return bool(self._found(name, True)) or self.is_namespace(name)
 
     def is_namespace(self, name: str) -> bool:
         """Whether `name` is a folder without ``__init__.py``, and no module stands beside it."""
-        return name in self.folders and name not in self.sources
+        return name in self.folders and self._own(name) is None
 
     def children(self, package: str) -> list[str]:
         """Return the last parts of the names directly below `package` ("" for the top), sorted."""

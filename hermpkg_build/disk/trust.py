@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Mapping
 
 VARIABLE = "HERMPKG_TRUST"
 POLICY_SUFFIX = ".toml"
@@ -32,14 +31,6 @@ def is_trusted(path: str) -> bool:
 def may_have_policies() -> bool:
     """Whether this process could have policies: the variable is set, or was when they were last asked for."""
     return bool(os.environ.get(VARIABLE)) or _POLICIES in sys.modules
-
-
-def without_policies(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `environ` for a process that opens what was made here; folders stay trusted."""
-    entries = environ.get(VARIABLE, "").split(os.pathsep)
-    folders = os.pathsep.join(entry for entry in entries if not entry.endswith(POLICY_SUFFIX))
-    others = {name: value for name, value in environ.items() if name != VARIABLE}
-    return {**others, VARIABLE: folders} if folders else others
 
 
 def is_within(path: str, folder: str) -> bool:

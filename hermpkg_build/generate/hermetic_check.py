@@ -19,7 +19,7 @@ from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.core.texts import signal_name
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.processes import Children
-from hermpkg_build.disk.trust import without_policies
+from hermpkg_build.disk.trust import POLICY_SUFFIX, VARIABLE
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.generate import hermetic_check_main
 from hermpkg_build.generate.comparison import Comparison, compare
@@ -177,3 +177,11 @@ def _read(path: str) -> Any:
 
 def _end_of(text: str) -> str:
     return "\n".join(text.rstrip().splitlines()[-_OUTPUT_LINES:])
+
+
+def without_policies(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `environ` for a process that opens what was made here; folders stay trusted."""
+    entries = environ.get(VARIABLE, "").split(os.pathsep)
+    folders = os.pathsep.join(entry for entry in entries if not entry.endswith(POLICY_SUFFIX))
+    others = {name: value for name, value in environ.items() if name != VARIABLE}
+    return {**others, VARIABLE: folders} if folders else others

@@ -69,7 +69,8 @@ class ModuleTree:
         if self.packed.source(name) is not None:
             return ModuleRole.SOURCE
         if self._covered(name):
-            return ModuleRole.OVERLAY if name in self.packed.above_sources else ModuleRole.EXTERN
+            is_above = name in self.packed.folders and name in self.packed.above_sources
+            return ModuleRole.OVERLAY if is_above else ModuleRole.EXTERN
         if name in self._extern_parents:
             return ModuleRole.OVERLAY
         return ModuleRole.NAMESPACE if self.packed.is_namespace(name) else ModuleRole.MISSING
@@ -78,7 +79,7 @@ class ModuleTree:
         if name in self.externs:
             return True
         for parent in parents_of(name):
-            if parent in self.packed.sources:
+            if self.packed.source(parent) is not None:
                 return False
             if parent in self.externs:
                 return True

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from hermpkg_build.archive import modules
 from hermpkg_build.archive.modules import PackedModules
 from hermpkg_build.archive.resource_records import data_files
+from hermpkg_build.core.module_names import module_of_record
+from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
 
 RECORDS = [
     ".data/version",
@@ -41,6 +44,24 @@ def test_the_source_of_a_package_is_that_of_a_plain_module_too() -> None:
     assert not packed.is_package("a.__init__")
     for name in ("a.b.__init__", "ns.__init__", "conf.__init__", "missing.__init__"):
         assert packed.source(name) is None
+
+
+def test_one_module_is_found_without_a_look_at_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    def module_of(record: str) -> object:
+        nonlocal looks
+        looks += 1
+        return module_of_record(record)
+
+    monkeypatch.setattr(modules, "module_of_record", module_of)
+    tree = ModuleTree([f"p/m{number}.py" for number in range(5000)], ["torch"])
+    assert tree.source_record("p.m7") == "p/m7.py"
+    assert tree.role("p") is ModuleRole.NAMESPACE
+    assert tree.role("torch.nn") is ModuleRole.EXTERN
+    assert tree.role("p.missing") is ModuleRole.MISSING
+    assert looks < 10
+    assert len(tree.packed.sources) == 5000
 
 
 def test_packages() -> None:

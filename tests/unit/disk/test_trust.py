@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from hermpkg_build.disk.output_folders import check_no_link
-from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, stranger_in, without_policies
+from hermpkg_build.disk.trust import VARIABLE, is_own, is_trusted, stranger_in
 from hermpkg_build.errors import WorkspaceError
+from hermpkg_build.generate.hermetic_check import without_policies
 
 
 @pytest.fixture
