@@ -144,7 +144,7 @@ class _Scan:
         elif name.endswith(".pth") and (lines := _lines_that_run(data)):
             self._source(memoryview(lines), name)
         if kind is FileKind.TAR:
-            self._tar(data, name, depth)
+            self._tar(data, name, depth, at_top=at_top)
         elif kind is FileKind.COMPRESSED:
             self._compressed(data, name, depth, around)
         elif kind is FileKind.NUMPY:
@@ -215,6 +215,8 @@ class _Scan:
         self._oddities(contents, name, outer)
         if not contents.members:
             self._pickle(data, name, depth, Surroundings(), named=False)
+        elif at_top:
+            self._records -= 1
         self.members(
             [(each.name, partial(self._unpacked, each, outer)) for each in contents.members], outer, depth
         )
@@ -236,12 +238,13 @@ class _Scan:
             if member.problem:
                 self.unreadable(f"{outer}{member.name}", member.problem)
 
-    def _tar(self, data: memoryview, name: str, depth: int) -> None:
+    def _tar(self, data: memoryview, name: str, depth: int, *, at_top: bool) -> None:
         members: list[Named] = []
         try:
             members += [(each, partial(_itself, view)) for each, view in tar_members(data)]
         except UnpackError as error:
             self.unreadable(name, str(error))
+        self._records -= at_top and bool(members)
         self.members(members, f"{name}!", depth)
 
     def _compressed(self, data: memoryview, name: str, depth: int, around: Surroundings) -> None:
@@ -252,6 +255,7 @@ class _Scan:
                 self.unreadable(name, str(error))
             return
         self._bytes += len(inner)
+        self._records -= 1
         inside = os.path.splitext(name)[0] if name.endswith((".gz", ".bz2", ".xz", ".z")) else name
         self._any(memoryview(inner), f"{inside}!", depth + 1, around)
 

@@ -8,6 +8,7 @@ import lzma
 import os
 import pickle
 import random
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -192,6 +193,21 @@ def test_a_pickle_of_too_many_objects_is_given_up(monkeypatch: pytest.MonkeyPatc
     assert "more than 1,000 opcodes" in finding.detail
 
 
+def test_files_are_counted_and_not_what_they_are_in() -> None:
+    inner, outer, tar = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        for name in ("a.bin", "b.py", "c.pkl"):
+            archive.writestr(name, pickle.dumps([1], 0) if name == "c.pkl" else b"x = 1")
+    with zipfile.ZipFile(outer, "w") as archive:
+        archive.writestr("inner.zip", inner.getvalue())
+        archive.writestr("d.bin", b"1")
+    with tarfile.open(fileobj=tar, mode="w") as folder:
+        folder.addfile(tarfile.TarInfo("a"), None)
+        folder.addfile(tarfile.TarInfo("b"), None)
+    made = (inner.getvalue(), outer.getvalue(), tar.getvalue(), lzma.compress(pickle.dumps([1])))
+    assert [scan(data).records for data in (*made, pickle.dumps([1]))] == [3, 2 + 3, 2, 1, 1]
+
+
 def test_archives_that_unpack_to_very_much_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hermpkg_build.scanning.artifact._MOST_BYTES", 1 << 20)
     stream = io.BytesIO()
@@ -199,7 +215,7 @@ def test_archives_that_unpack_to_very_much_are_given_up(monkeypatch: pytest.Monk
         for number in range(8):
             archive.writestr(f"{number}.bin", bytes(1 << 19))
     found = scan(stream.getvalue())
-    assert (found.worst, found.records) == (Level.UNKNOWN, 4)
+    assert (found.worst, found.records) == (Level.UNKNOWN, 3)
 
 
 def test_a_source_that_is_a_pickle_is_read_as_one() -> None:
