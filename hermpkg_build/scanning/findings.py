@@ -78,7 +78,7 @@ class Finding:
 class Findings:
     """Everything that was found in the file or folder `name`.
 
-    `records` counts the files in it that were looked at, or is 1 for what is no archive; `pickles` and `sources`
+    `records` counts the files in it that were looked at, or is 1 for no archive; `pickles` and `sources`
     count those of them that are read as such. `packed` are the packed modules that its pickles name.
     """
 

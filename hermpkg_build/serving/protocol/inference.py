@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pickle import PickleBuffer
 from typing import Any
 
-from hermpkg_build.serving.protocol.datatypes import Output, tensor_of_bytes, tensor_of_data
+from hermpkg_build.serving.protocol.datatypes import BYTES, Output, tensor_of_bytes, tensor_of_data
 from hermpkg_build.serving.protocol.errors import RequestError, bad_request
 
 Buffer = bytes | bytearray | memoryview | PickleBuffer
@@ -74,11 +76,8 @@ def timeout_in(parameters: Mapping[str, Any]) -> float | None:
 def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
     """Read the body of a request, of which `header_length` bytes are JSON. Raises RequestError."""
     length, data = json_length_of(body, header_length), memoryview(body)
-    try:
-        value = json.loads(bytes(data[:length]))
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"the body is no JSON: {error}") from None
-    request = _dict(value, "the body")
+    text = bytes(data[:length])
+    request = _dict(_json(text), "the body")
     rest = _Rest(data[length:])
     parameters = _dict(request.get("parameters", {}), "parameters")
     inputs = [_input(each, rest) for each in _list(request.get("inputs"), "inputs")]
@@ -92,6 +91,8 @@ def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
     if len({name for name, _ in outputs}) != len(outputs):
         raise bad_request("two outputs have the same name")
     timeout_in(parameters)
+    if _is_infinite(parameters) or any(_is_infinite(each.value) for each in inputs if each.datatype != BYTES):
+        _json(text, parse_float=_finite)  # Which takes long, and finds numbers that are only too large.
     return InferenceRequest(
         id=_text(request.get("id", ""), "id"),
         inputs=inputs,
@@ -99,6 +100,40 @@ def read_request(body: Buffer, header_length: str | None) -> InferenceRequest:
         binary=binary,
         parameters={name: each for name, each in parameters.items() if name not in _FOR_THE_SERVER},
     )
+
+
+def _json(text: bytes, *, parse_float: Callable[[str], float] | None = None) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_float=parse_float)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"the body is no JSON: {error}") from None
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object, of which readers would take one value or the other where it has a name twice."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"an object has the name {twice[:40]!r} twice")
+    return made
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _is_infinite(value: Any) -> bool:
+    """Whether a value that was read has an infinite number in it."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_infinite, value))
+    if isinstance(value, dict):
+        return any(map(_is_infinite, value.values()))
+    if isinstance(value, float):
+        return math.isinf(value)
+    return hasattr(value, "isinf") and bool(value.isinf().any())
 
 
 def write_response(request: InferenceRequest, result: Any, model: str, version: str) -> InferenceResponse:

@@ -245,6 +245,30 @@ def test_numbers_without_end_are_refused(text, length):
     assert timeout_of(text.encode(), length) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"inputs": [], "inputs": []}',
+        one_input([1], [1]).replace('"data"', '"data": [2], "data"'),
+        '{"inputs": [], "parameters": {"x": 1, "x": 2}}',
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(text):
+    with pytest.raises(RequestError, match="twice"):
+        read_request(text.encode(), None)
+
+
+@pytest.mark.parametrize("text", ["1e400", "-1e400", "1" * 400 + ".0"])
+@pytest.mark.parametrize("datatype", ["FP64", "FP16"])
+def test_a_number_that_no_type_has_is_not_read_as_infinite(text, datatype):
+    infinite = one_input([float("inf"), 1.0], [2], datatype)
+    assert read_request(infinite.encode(), None).inputs[0].value.isinf().tolist() == [True, False]
+    for body in (infinite.replace("1.0", text), f'{{"inputs": [], "parameters": {{"x": [{text}]}}}}'):
+        with pytest.raises(RequestError, match="too large") as caught:
+            read_request(body.encode(), None)
+        assert caught.value.status == 400
+
+
 def test_lists_are_those_of_the_shape_or_one():
     for data in ([[1, 2, 3], [4, 5, 6]], [1, 2, 3, 4, 5, 6]):
         (x,) = read_request(one_input(data, [2, 3]).encode(), None).inputs
