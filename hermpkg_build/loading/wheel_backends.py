@@ -17,14 +17,19 @@ BACKENDS: Mapping[str, str] = {
     "hatchling": "hatchling.build",
     "maturin": "maturin",
     "meson-python": "mesonpy",
+    "pbr": "pbr.build",
     "pdm-backend": "pdm.backend",
     "poetry-core": "poetry.core.masonry.api",
+    "poetry-dynamic-versioning": "poetry_dynamic_versioning.backend",
     "py-build-cmake": "py_build_cmake.build",
     "scikit-build-core": "scikit_build_core.build",
     "setuptools": "setuptools.build_meta",
     "uv-build": "uv_build",
 }
 """The backends of distributions that ``build-system.requires`` can name."""
+
+_BEHIND: Mapping[str, str] = {"pbr": "setuptools", "poetry-dynamic-versioning": "poetry-core"}
+"""The distributions of backends that others, which must be named beside them, stand before."""
 
 _ASKING = ("setuptools", "hatchling", "pdm")
 """The backends, by their top-level modules, that ask plugins which are installed."""
@@ -48,7 +53,8 @@ class BuildSystem:
     @property
     def delegates(self) -> tuple[str, ...]:
         """The backends that the requirements stand for."""
-        return tuple(BACKENDS[name] for name in sorted(self.named & BACKENDS.keys()))
+        behind = {_BEHIND[name] for name in self.named & _BEHIND.keys()}
+        return tuple(BACKENDS[name] for name in sorted((self.named & BACKENDS.keys()) - behind))
 
 
 def build_system(document: Mapping[str, Any]) -> BuildSystem:
@@ -111,7 +117,11 @@ def _block(system: BuildSystem, backend: str) -> str:
     """Return the table to write, with all that is required."""
     own: Sequence[str] = () if _DISTRIBUTION in system.named else (_DISTRIBUTION,)
     requires = json.dumps([*system.requires, *own], ensure_ascii=False)
-    return f"[build-system]\nrequires = {requires}\nbuild-backend = {json.dumps(backend)}"
+    block = f"[build-system]\nrequires = {requires}\nbuild-backend = {json.dumps(backend)}"
+    if backend == OWN and system.delegates != (system.backend,):
+        # What the requirements stand for is another one, which would make other wheels.
+        block += f"\n[tool.hermpkg.wheel]\nbackend = {json.dumps(system.backend)}"
+    return block
 
 
 def _name_of(requirement: str) -> str:

@@ -75,6 +75,23 @@ def test_each_backend_gets_artifacts_by_what_it_is_told_to_write(name):
 
 
 @pytest.mark.parametrize(
+    ("requires", "backend"),
+    [
+        ('"poetry-core", "poetry_dynamic_versioning"', "poetry_dynamic_versioning.backend"),
+        ('"setuptools", "pbr"', "pbr.build"),
+        ('"setuptools", "some"', "some.api:hooks"),
+        ('"some"', "some.api"),
+    ],
+)
+def test_a_backend_before_another_one_stays_what_makes_the_wheel(requires, backend):
+    told = parse_toml(why(SYSTEM.format(requires, backend)).partition("\n")[2])
+    system = build_system(told)
+    stated = told.get("tool", {}).get("hermpkg", {}).get("wheel", {}).get("backend")
+    assert (stated or system.delegates[0]) == backend
+    assert stated or len(system.delegates) == 1
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         ("", 'requires = ["setuptools", "hermpkg-build"]'),
