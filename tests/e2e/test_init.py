@@ -219,6 +219,22 @@ def test_an_artifact_joins_what_build_files_say_already(plain, before):
         assert plain.run("test", "//:plain_test").code == 0
 
 
+def test_a_folder_that_is_looked_for_gives_its_data_and_none_of_its_modules(plain):
+    """Modules are packed by imports; those that nothing imports are no resources of others."""
+    plain.write("src/app/__init__.py", "")
+    plain.write("src/app/train.py", "import no_such_library\n")
+    plain.write("src/app/words.txt", "one")
+    looks = "    import os\n    assert 'words.txt' in os.listdir('src/app')\n    return"
+    plain.write("src/app/net.py", NET.replace("    return Net", f"{looks} Net"))
+    outcome = plain.run("init", "app.net:make")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    target = plain.build("//:plain").target
+    with zipfile.ZipFile(plain.root / target["path"]) as archive:
+        records = {name.partition("/")[2] for name in archive.namelist()}
+    assert {"app/net.py", "app/words.txt"} <= records
+    assert "app/train.py" not in records
+
+
 def test_a_build_file_that_only_bazel_reads_is_told_before_anything_is_written(plain):
     plain.write("MODULE.bazel", 'bazel_dep(name = "hermpkg")\n')
     plain.write("src/app/net.py", NET)

@@ -113,7 +113,7 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
 
 
 def _files_at(paths: Sequence[str], root: str) -> set[str]:
-    """The files at some paths in the workspace, and in folders at these."""
+    """The files at some paths in the workspace, and what is no module in folders at these."""
     found = set()
     for path in paths:
         absolute = os.path.join(root, path)
@@ -122,7 +122,8 @@ def _files_at(paths: Sequence[str], root: str) -> set[str]:
         for folder, folders, names in os.walk(absolute):
             folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
             inside = os.path.relpath(folder, root).replace(os.sep, "/")
-            found.update(f"{inside}/{name}" for name in names if not name.startswith("."))
+            data = [name for name in names if not name.startswith(".") and not name.endswith(".py")]
+            found.update(f"{inside}/{name}" for name in data)
             if len(found) > _MOST_FILES:
                 return set()
     return found
