@@ -58,7 +58,7 @@ class SourceTree:
     ) -> None:
         self._index = index
         self._given = dict(given or {})
-        self._started_ns = time.time_ns() if started_ns is None else started_ns
+        self.started_ns: int = time.time_ns() if started_ns is None else started_ns
         self._listings: dict[str, Mapping[str, bool] | None] = {}
         self._listing_digests: dict[str, Digest] = {}
         self._digests: dict[str, Digest] = {}
@@ -211,7 +211,7 @@ class SourceTree:
             return {
                 path: signature
                 for path, signature in self._signatures.items()
-                if is_settled(signature, self._started_ns)
+                if is_settled(signature, self.started_ns)
             }
 
     def _digest(self, path: str) -> Digest:
@@ -241,7 +241,7 @@ class SourceTree:
     def _observe(self, path: str, digest: Digest, signature: FileSignature) -> Digest:
         """Remember what was read now, also in the index where the signature can be trusted later."""
         first = self._remember(path, digest, signature)
-        if self._index is not None and is_settled(signature, self._started_ns):
+        if self._index is not None and is_settled(signature, self.started_ns):
             self._index.record(path, signature, digest)
         return first
 

@@ -183,3 +183,32 @@ def test_a_source_that_changes_while_the_model_is_made(app):
     assert second.stderr == ""
     assert second.target["sha256"] != first.target["sha256"]
     assert app.build("//app").target["status"] == "up-to-date"
+
+
+@pytest.mark.parametrize("value", ["outside", "app/value.txt"])
+def test_a_file_that_changes_after_it_was_digested_and_before_a_model_is_made(
+    app, make_workspace, tmp_path, value
+):
+    """The second model reads what the first leaves there: that is not what the build has digested."""
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"]), resources = glob(["*.txt"]))
+        model(name = "a", factory = "app.first:make", deps = [":modules"])
+        model(name = "b", factory = "app.second:make", deps = [":modules"])
+        model_package(name = "app", models = {"m/a.pkl": ":a", "m/b.pkl": ":b"}, policy = [deny("**")])
+        """
+    )
+    data = app.root / value if "/" in value else tmp_path / value
+    reading = f"def make():\n    value = open({str(data)!r}).read()\n"
+    data.write_text("1")
+    app.write("app/first.py", f"{reading}    return 1\n")
+    app.write("app/second.py", f"{reading}    return value\n")
+    app.build("//app", "--jobs", "1")
+    app.write("app/first.py", f"{reading}    open({str(data)!r}, 'w').write('2')\n    return 1\n")
+    app.write("app/second.py", f"{reading}    return [value]\n")
+    assert "changed while //app:b was made" in app.run("build", "//app", "--jobs", "1").stderr
+    data.write_text("1")
+    app.write("app/first.py", f"{reading}    return 1\n")
+    incremental = app.build("//app").target["sha256"]
+    shutil.rmtree(app.root / "hermpkg-out")
+    assert make_workspace(app.root, tmp_path / "empty").build("//app").target["sha256"] == incremental

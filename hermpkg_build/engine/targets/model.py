@@ -78,7 +78,6 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
 
 
 def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
-    started_ns = time.time_ns()
     with imported_meanwhile(*_PACKING):
         model, where = _made(build, target, request)
     for feature in model.unpinned:
@@ -88,7 +87,8 @@ def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObjec
         )
     names = build.context.environment.names_of(model.observed_files)
     discovered = {name: build.context.state_of(name) for name in names}
-    moved = _changed_since(started_ns, request, model.observed_files)
+    # What counts is what the build has digested, which can be long before this factory began.
+    moved = _changed_since(build.context.tree.started_ns, request, model.observed_files)
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
         changed = f"{build.context.shown(moved)} changed while {target.label} was made"
@@ -189,14 +189,15 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
 
 
 def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:
-    """Find a path that the factory's result depends on and that changed since it started; "" for none.
+    """Find a path that the factory's result depends on and that changed since a time; "" for none.
 
     The time of the last change of any kind (ctime) tells: no program sets it, while a file's other times
     can lie in the future, out of an archive or from a machine whose clock is fast.
     """
     now_ns = time.time_ns()
     weights = [request.weights] if request.weights is not None else []
-    for path in (*seen.read, *seen.code, *seen.listed, *weights):
+    resources = (os.path.join(request.workspace_root, path) for path in request.resources)
+    for path in (*seen.read, *seen.code, *seen.listed, *weights, *resources):
         try:
             status = os.stat(path)
         except OSError:
