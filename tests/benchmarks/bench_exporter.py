@@ -20,6 +20,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from scratch import in_memory
 from table import Goal, show, timed
 
 OPENSSL = "SHA-256 (OpenSSL)"
@@ -40,7 +41,8 @@ def main() -> None:
     show(f"save {arguments.dicts:,} small dicts", timed(rows, arguments.rounds), {"hermpkg": Goal(most=3)})
     rows = loading_dicts(dicts)
     show(f"load {arguments.dicts:,} small dicts", timed(rows, arguments.rounds), {"hermpkg": Goal(most=1)})
-    with tempfile.TemporaryDirectory() as folder:
+    # Three files, and the tensors themselves.
+    with tempfile.TemporaryDirectory(dir=in_memory(4 * arguments.mebibytes)) as folder:
         rows = saving_tensors(Path(folder), arguments.mebibytes)
         title = f"save {arguments.mebibytes} MiB of tensors"
         show(title, timed(rows, arguments.rounds, before=os.sync), SAVING_GOALS)

@@ -81,7 +81,7 @@ def installed(folder: Path) -> dict[str, Path]:
 
 def compare(group: str, folder: Path, pythons: Mapping[str, Path], *, each: bool) -> int:
     """Print what all find in the files of a folder; how many `hermpkg scan` judges wrongly."""
-    is_harmless = group == "harmless files"
+    wrong = "found" if group == "harmless files" else "clean"
     files = sorted(path for path in folder.iterdir() if path.is_file())
     results = {OURS: ours(files)}
     results |= {name: theirs(python, name, folder) for name, python in pythons.items()}
@@ -90,8 +90,11 @@ def compare(group: str, folder: Path, pythons: Mapping[str, Path], *, each: bool
     print(f"{'':28} {'found':>8} {'clean':>8} {'cannot read':>12} {'seconds':>9}")
     for name, (verdicts, seconds) in results.items():
         counts = Counter(verdicts.values())
-        print(f"{name:28} {counts['found']:8} {counts['clean']:8} {counts['cannot read']:12} {seconds:9.2f}")
-    wrong = "found" if is_harmless else "clean"
+        told = f"   goal: none {wrong}{'   MISSED' if counts[wrong] else ''}" if name == OURS else ""
+        print(
+            f"{name:28} {counts['found']:8} {counts['clean']:8} {counts['cannot read']:12} {seconds:9.2f}"
+            + told
+        )
     if each:
         for name, (verdicts, _) in results.items():
             names = [file for file, verdict in verdicts.items() if verdict == wrong]

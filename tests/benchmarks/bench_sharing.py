@@ -12,8 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench_remote import running_nginx
-from table import show, timed
+from table import Goal, show, timed
 
+SHARED = "from the shared cache"
+MOST = 1.1
+"""In times of a build alone: where there is nothing but sources, the cache must cost nothing, either."""
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -38,14 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     options.rounds,
                     before=clear,
                 )
-                show(f"examples/{example}: build //... in a clean checkout with an empty cache", rows)
+                title = f"examples/{example}: build //... in a clean checkout with an empty cache"
+                show(title, rows, {SHARED: Goal(most=MOST)})
     return 0
 
 
 def _rows(example: str, local: str, url: str) -> dict[str, Callable[[], object]]:
     return {
         "alone": lambda: _build(example, local, ""),
-        "from the shared cache": lambda: _build(example, local, url),
+        SHARED: lambda: _build(example, local, url),
     }
 
 

@@ -86,13 +86,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the table."""
+    """Print the table; the column `good` has the goals."""
     columns = [name for name in COLUMNS if any(row.cells.get(name) for row in rows)]
     width = max(len(row.what) for row in rows)
     print(f"\n{'':{width}}  {'good':>9}" + "".join(f" {name:>13}" for name in columns))
     for row in rows:
         cells = "".join(f" {row.cells.get(name) or NONE:>13}" for name in columns)
-        print(f"{row.what:{width}}  {row.good:>9}{cells}")
+        missed = "   MISSED" if row.good and row.cells[HERMPKG] != row.good else ""
+        print(f"{row.what:{width}}  {row.good:>9}{cells}{missed}")
     print(
         f"\n{TORCH} is torch.load(weights_only=True) of torch {torch.__version__}; "
         "-: the tool has no such function"
