@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hermpkg_build.core.syntax_trees import ALONE, compiled
 
@@ -11,22 +11,33 @@ if TYPE_CHECKING:
     from types import CodeType
 
 
+_UNKNOWN: Final = b"from __future__ import _\n"
+_REFUSED: Final = "future feature _ is not defined"
+
+
 def parses(source: bytes) -> bool:
     """Whether a module parses, found out without a tree; where this says no, `parse_module` may say yes.
 
-    A tree takes as long to make as all of the parsing does. A table of symbols is small, and needs a text
-    without errors, of some kinds more than a tree does: a `return` outside of functions.
+    A tree takes as long to make as all of the parsing does. The compiler looks at imports of the future once
+    all is parsed, and before anything else: it is stopped there by one that it refuses. A table of symbols
+    is small, too, and is for sources that may declare an encoding, as only the first two lines do.
     """
     import symtable
     import warnings
 
+    head = source[: source.find(b"\n", source.find(b"\n") + 1)]
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            symtable.symtable(source, "<source>", "exec")  # type: ignore[arg-type]
-        except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
-            return False
-    return True
+            if b"coding" in head:
+                symtable.symtable(source, "<source>", "exec")  # type: ignore[arg-type]
+                return True
+            compile(_UNKNOWN + source, "", "exec", dont_inherit=True)
+        except SyntaxError as error:
+            return error.msg == _REFUSED
+        except (ValueError, RecursionError, MemoryError, SystemError):
+            pass
+    return False
 
 
 def compile_module(source: bytes, name: str = "<source>") -> CodeType:
