@@ -22,7 +22,6 @@ def parses(source: bytes) -> bool:
     all is parsed, and before anything else: it is stopped there by one that it refuses. A table of symbols
     is small, too, and is for sources that may declare an encoding, as only the first two lines do.
     """
-    import symtable
     import warnings
 
     head = source[: source.find(b"\n", source.find(b"\n") + 1)]
@@ -30,6 +29,8 @@ def parses(source: bytes) -> bool:
         warnings.simplefilter("ignore")
         try:
             if b"coding" in head:
+                import symtable
+
                 symtable.symtable(source, "<source>", "exec")  # type: ignore[arg-type]
                 return True
             compile(_UNKNOWN + source, "", "exec", dont_inherit=True)
