@@ -181,6 +181,17 @@ class SourceTree:
         with self._lock:
             return dict(self._digests)
 
+    def changed_among(self, paths: Iterable[str]) -> str:
+        """Return one of some files that is not the one any more which was read or digested; "" for none."""
+        for path in paths:
+            known = self._signatures.get(path)
+            try:
+                if known is not None and signature_of(os.stat(path)) != known:
+                    return path
+            except OSError:
+                return path
+        return ""
+
     def has_observed(self, path: str) -> bool:
         """Whether a file was read or digested."""
         return path in self._digests

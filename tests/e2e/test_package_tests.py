@@ -476,3 +476,23 @@ def test_an_interrupted_test_has_not_failed(workspace: Any, tmp_path: Any) -> No
     assert running.returncode == 8
     assert "failed" not in stdout + stderr
     assert "interrupted" in stderr
+
+
+def test_what_passed_with_a_file_that_changed_meanwhile_is_not_kept(tested: Any, tmp_path: Any) -> None:
+    """The helper is mended while the test runs, and then it is what it was."""
+    failing = "def check(value):\n    raise AssertionError(value)\n"
+    helper, flag = tested.root / "testing/checks.py", tmp_path / "mend"
+    mending = f"""
+import os
+if os.path.exists({str(flag)!r}):
+    open({str(helper)!r}, "w").write("def check(value):\\n    pass\\n")
+"""
+    helper.write_text(failing)
+    tested.write("app/app_test.py", mending + MAIN)
+    flag.touch()
+    first = tested.run("test", "//app:app_test")
+    assert first.code == 0, first.stderr
+    assert "testing/checks.py changed while //app:app_test ran" in first.stderr
+    flag.unlink()
+    helper.write_text(failing)
+    assert tested.run("test", "//app:app_test").code != 0

@@ -73,9 +73,20 @@ def run_package_test(
         outcome = _test(build, target, artifact, attempts)
         facts: Json = {"passed": outcome.status == "passed", "attempts": outcome.attempts}
         is_kept = options.runs == 1 if outcome.status == "passed" else recorded
+        if moved := _changed_meanwhile(build.context, action):
+            build.journal.warn(f"{moved} changed while {target.label} ran: test again to be sure of it")
+            is_kept = False
         return Done(value=outcome, result=ActionResult(outputs={}, facts=facts) if is_kept else None)
 
-    return build.actions.run(_action(build, target, artifact, attempts), test, reuse=reuse).value
+    action = _action(build, target, artifact, attempts)
+    return build.actions.run(action, test, reuse=reuse).value
+
+
+def _changed_meanwhile(context: TargetContext, action: Action) -> str:
+    """Find a file that the test may have seen in another state than its action has it; "" for none."""
+    own = (context.absolute(name) for name in action.inputs)
+    outside = (path for path in context.tree.observed_files() if context.shown(path) == path)
+    return context.shown(context.tree.changed_among([*own, *outside]))
 
 
 def _passed_before(target: PackageTest, result: ActionResult) -> PackageTestResult | None:
