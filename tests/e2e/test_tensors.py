@@ -78,6 +78,13 @@ def test_a_listing(app, tmp_path):
     assert [tensor["name"] for tensor in one["tensors"]] == ["b", "a", "turned", "half", "none"]
 
 
+@pytest.mark.parametrize("form", ["artifact", "torch.save", "torch.save of old"])
+def test_a_device_that_is_not_the_cpu_is_told(app, tmp_path, monkeypatch, form):
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:1")
+    (one,) = app.run("tensors", str(saved(tmp_path, form)), "--json").json["pickles"]
+    assert {tensor["note"] for tensor in one["tensors"]} == {"on cuda:1"}
+
+
 def test_what_cannot_be_written_is_named_and_nothing_is_lost(app, tmp_path):
     path, out = tmp_path / "model.pt", tmp_path / "out.safetensors"
     torch.save(

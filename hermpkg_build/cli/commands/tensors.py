@@ -123,16 +123,24 @@ def _rows(entries: Sequence[TensorEntry]) -> Iterator[tuple[str, str, str]]:
 
 
 def _form(entry: TensorEntry) -> tuple[str, str]:
-    """Return a tensor's type and shape in words, and why it cannot be made of data."""
+    """Return a tensor's type and shape in words, and what is unusual: why it cannot be made of data, say."""
     from hermpkg_build.pickles.reading.recipes import NoRecipe, SparseRecipe
 
     recipe = entry.recipe
     if isinstance(recipe, NoRecipe):
         return "?", f"not readable as data: {recipe.reason}"
+    notes = []
     if isinstance(recipe, SparseRecipe):
-        shape = ", ".join(map(str, recipe.shape))
-        return f"{recipe.parts[-1].tensor.dtype}[{shape}]", recipe.layout
-    return str(recipe.tensor), ""
+        tensor = recipe.parts[-1].tensor
+        form = f"{tensor.dtype}[{', '.join(map(str, recipe.shape))}]"
+        notes.append(recipe.layout)
+    else:
+        tensor = recipe.tensor
+        form = str(tensor)
+    if tensor.storage.device != "cpu":
+        # Where it goes when it is loaded, unless something else is asked for.
+        notes.append(f"on {tensor.storage.device}")
+    return form, ", ".join(notes)
 
 
 def _pickles_json(file: TensorFile, *, all_of_them: bool) -> Json:
