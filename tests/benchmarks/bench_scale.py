@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 curves.setdefault(f"deep, {name}", {})[modules] = taken.cpu
         for name, taken in _measure("shallow", write_shallow, modules).items():
             curves.setdefault(f"shallow, {name}", {})[modules] = taken.cpu
+        if parsed.picture:  # After each size: the largest one takes minutes, on a busy machine an hour.
+            Path(parsed.picture).write_text(drawn(curves), encoding="utf-8")
     _show(curves, parsed.modules)
-    if parsed.picture:
-        Path(parsed.picture).write_text(drawn(curves), encoding="utf-8")
     return 0
 
 

@@ -10,13 +10,13 @@ from xml.sax.saxutils import escape
 Curves: TypeAlias = dict[str, dict[int, float]]
 """By name, the seconds that something takes by the number of modules."""
 
-_WIDTH, _HEIGHT = 760, 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 250, 20, 50
+_WIDTH, _HEIGHT = 860, 420
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 340, 20, 50
 _COLORS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
 
 
 def drawn(curves: Mapping[str, Mapping[int, float]]) -> str:
-    """Return the picture of `curves`; a straight line that rises by 45 degrees is linear growth."""
+    """Return the picture of `curves`, in which what grows as a power of the size is a straight line."""
     sizes = [size for curve in curves.values() for size in curve]
     times = [seconds for curve in curves.values() for seconds in curve.values()]
     x = _Axis(sizes, _LEFT, _WIDTH - _RIGHT)
