@@ -40,7 +40,8 @@ def _remedy(error: BaseException) -> str:
     if isinstance(error, AttributeError) and (absent := _ABSENT_IN_MAIN.search(str(error))):
         name = absent[1]
         return (
-            f"the file was written by a script, where {name} was a class of __main__: import {name}, and put"
-            f" it there before the file is read:\n    import __main__\n    __main__.{name} = {name}"
+            f"the file was written by a script, where {name} was a class of __main__: import {name} and what"
+            " else of the script is in the file, and put all of it there before the file is read:"
+            f"\n    import __main__\n    __main__.{name} = {name}"
         )
     return ""
