@@ -102,7 +102,7 @@ def _read_shards(path: str, shown: str, has_shards: bool) -> dict[str, Any]:
         raise ActionError(
             "an index of shards names other files, which a target would not know of",
             location=Location(shown),
-            next_step="join them: safetensors.torch.save_file(state, 'model.safetensors')",
+            next_step=_joining(shown),
         )
     try:
         places: Any = loads(read_limited(path))
@@ -128,6 +128,27 @@ def _read_shards(path: str, shown: str, has_shards: bool) -> dict[str, Any]:
             next_step="check that all of them belong to one model",
         )
     return state
+
+
+def _joining(index: str) -> str:
+    """The next step where one file is needed: a program that makes it of those that an index names."""
+    is_safetensors = index.endswith(f".safetensors{_INDEX}")
+    load, save, end = (
+        ("load_file(path)", "save_file", "safetensors")
+        if is_safetensors
+        else ("torch.load(path, weights_only=True)", "torch.save", "pt")
+    )
+    joined = os.path.join(os.path.dirname(index), f"model.{end}")
+    return (
+        "join them, and give the file that this makes:"
+        "\n    import json, os"
+        f"\n    {'from safetensors.torch import load_file, save_file' if is_safetensors else 'import torch'}"
+        f"\n    index, state = {index!r}, {{}}"
+        '\n    for name in sorted({*json.load(open(index))["weight_map"].values()}):'
+        "\n        path = os.path.join(os.path.dirname(index), name)"
+        f"\n        state.update({load})"
+        f"\n    {save}(state, {joined!r})"
+    )
 
 
 def _is_safetensors(path: str) -> bool:

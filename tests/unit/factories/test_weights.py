@@ -8,6 +8,7 @@ import io
 import json
 import pickle
 import resource
+import textwrap
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -222,8 +223,31 @@ def test_an_index_stands_for_the_files_that_it_names(tmp_path: Path) -> None:
         loaded = model()
         load_weights(loaded, str(path), shown=path.name, has_shards=True)
         assert (loaded[1].bias == RIGHT).all()
-    with pytest.raises(ActionError, match="an index of shards names other files"):
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+def test_an_index_in_a_target_is_told_how_to_join_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    index = shards(tmp_path)
+    if kind == "bin":
+        places = json.loads(index.read_text())["weight_map"]
+        for name in {*places.values()}:
+            torch.save(
+                safetensors_torch.load_file(tmp_path / name), tmp_path / name.replace("safetensors", "bin")
+            )
+            (tmp_path / name).unlink()
+        index = tmp_path / "pytorch_model.bin.index.json"
+        named = {key: name.replace("safetensors", "bin") for key, name in places.items()}
+        index.write_text(json.dumps({"weight_map": named}))
+    with pytest.raises(ActionError, match="an index of shards names other files") as caught:
         load_weights(model(), str(index), shown=index.name)
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent(caught.value.next_step.partition("\n")[2]), {})
+    loaded = model()
+    joined = "model.safetensors" if kind == "safetensors" else "model.pt"
+    load_weights(loaded, joined, shown=joined)
+    assert (loaded[1].bias == RIGHT).all()
 
 
 @pytest.mark.parametrize(
