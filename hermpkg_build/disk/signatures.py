@@ -20,6 +20,11 @@ def signature_of(status: os.stat_result) -> FileSignature:
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
 
 
+def mark_of(status: os.stat_result) -> int:
+    """A number for the signature of a file, the same in all processes of one interpreter; 0 for none."""
+    return hash(signature_of(status))
+
+
 def is_settled(signature: FileSignature, now_ns: int) -> bool:
     """Whether a later change is bound to show in the signature.
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from stat import S_ISDIR, S_ISREG
 from typing import Protocol
 
 from hermpkg_build.core.digest import Digest
@@ -183,14 +184,7 @@ class SourceTree:
 
     def changed_among(self, paths: Iterable[str]) -> str:
         """Return one of some files that is not the one any more which was read or digested; "" for none."""
-        for path in paths:
-            known = self._signatures.get(path)
-            try:
-                if known is not None and signature_of(os.stat(path)) != known:
-                    return path
-            except OSError:
-                return path
-        return ""
+        return next((path for path in paths if self.has_observed(path) and not self.is_as_seen(path)), "")
 
     def has_observed(self, path: str) -> bool:
         """Whether a file was read or digested."""
@@ -201,6 +195,25 @@ class SourceTree:
         with self._lock:
             directories = list(self._listings)
         return {directory: self.listing_digest(directory) for directory in directories}
+
+    def is_as_seen(self, path: str) -> bool:
+        """Whether a file or a folder that was looked at is, now, as it was then."""
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):
+            status = None
+        with self._lock:
+            signature = self._signatures.get(path)
+        if status is not None and signature is not None and signature == signature_of(status):
+            return True
+        if path in self._listings:
+            return listing_digest(list_folder(path)[0]) == self.listing_digest(path)
+        if path in self._digests:
+            return path in self._given
+        kind = None
+        if status is not None and (S_ISDIR(status.st_mode) or S_ISREG(status.st_mode)):
+            kind = S_ISDIR(status.st_mode)
+        return kind is self._entry(path)
 
     def follows_from_others(self, directory: str) -> bool:
         """Whether an observed folder is absent, as the listing of the one that it would be in says."""

@@ -12,11 +12,12 @@ from types import FrameType, ModuleType
 from typing import Any, TypeAlias
 
 from hermpkg_build.core.module_names import parent_of
-from hermpkg_build.dataclass import dataclass
+from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.normal_paths import absolute_path
+from hermpkg_build.disk.signatures import mark_of
 from hermpkg_build.factories.folder_entries import note_statuses_of_entries
 from hermpkg_build.factories.native_reads import NativeReads
-from hermpkg_build.factories.observed_imports import folders_of_package, paths_of_module
+from hermpkg_build.factories.observed_imports import files_of_start, folders_of_package, paths_of_module
 from hermpkg_build.factories.other_processes import STARTS, NamedFiles, TellingNotes, told_by_forks
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.questions import input_test, question_test
@@ -41,7 +42,7 @@ _REPLACES = os.O_WRONLY | os.O_TRUNC
 class Notes:
     """What a `FileObserver` has noted."""
 
-    files: Mapping[str, dict[str, None]]
+    files: Mapping[str, dict[str, int | None]]
     looks: tuple[set[str], set[str], bool]
 
 
@@ -58,7 +59,7 @@ class FileObserver:
     def __init__(self, native: NativeReads | None = None) -> None:
         self._native = native
         self._declared: tuple[str, ...] = ()
-        self._read: dict[str, None] = {}
+        self._read: dict[str, int | None] = {}  # with what marked a file before it was read
         self._listed: dict[str, None] = {}
         self._asked: dict[str, None] = {}
         self._links: dict[str, None] = {}
@@ -120,12 +121,32 @@ class FileObserver:
         """Note what forked processes have told."""
         for name, path in told_by_forks(self._told):
             if name != "_written" or path not in self._read:
-                getattr(self, name)[path] = None
+                getattr(self, name).setdefault(path)
 
     def note_read(self, path: object) -> None:
         """Note a file that native code is about to read."""
         if name := _absolute(path):
-            self._read[name] = None
+            self._note_read(name)
+
+    def _note_read(self, path: str) -> None:
+        if path not in self._read:
+            self._read[path] = self._mark(path)
+
+    def _mark(self, path: str) -> int | None:
+        """The `mark_of` a file as it is; None where there is none. Takes no note."""
+        try:
+            status = self._stat(path)
+        except (OSError, ValueError):
+            return None
+        return mark_of(status) if stat.S_ISREG(status.st_mode) else None
+
+    def with_marks(self, seen: ObservedFiles) -> ObservedFiles:
+        """What was `seen`, with what marked files before they were read, and those that are gone since."""
+        return replace(
+            seen,
+            marks=tuple(self._read.get(path) or 0 for path in (*seen.read, *seen.code)),
+            gone=tuple(path for path in seen.sought if self._read.get(path)),
+        )
 
     def located_sources(self) -> list[str]:
         """The loaded modules whose sources code has looked for on disk, by name.
@@ -173,6 +194,7 @@ class FileObserver:
         listed.update(dict.fromkeys(filter(os.path.isdir, named)))
         for name in finder.sites:
             read.update(dict.fromkeys(paths_of_module(sys.modules.get(name))))
+        read.update(dict.fromkeys(files_of_start(finder, places)))
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(folders_of_package(package, places)))
         paths = [*read, *filter(is_question, asked)]
@@ -192,11 +214,9 @@ class FileObserver:
         """Note by its own path what was asked for by way of a link that was made here."""
         for link, target in self._made_links.items():
             for noted in (self._read, self._asked, self._listed):
-                noted.update(
-                    (f"{target}{path[len(link) :]}", None)
-                    for path in list(noted)
-                    if path == link or path.startswith(f"{link}/")
-                )
+                for path in list(noted):
+                    if path == link or path.startswith(f"{link}/"):
+                        noted.setdefault(f"{target}{path[len(link) :]}")
 
     def _opened_unseen(self, run: Iterable[str], places: Places) -> list[str]:
         """The files that `native` told of, by the links that code or a target names them by."""
@@ -226,7 +246,7 @@ class FileObserver:
             if name not in self._read:
                 self._written[name] = None
         elif name:
-            self._read[name] = None
+            self._note_read(name)
             self.looks.note_open(name)
             self._note_source(name)
 
@@ -240,7 +260,7 @@ class FileObserver:
         """Note what a link that is made leads to: files are read by its name from now on."""
         target, link = map(_absolute, arguments[:2])
         if event == "os.link":
-            self._read[target] = None
+            self._note_read(target)
         elif target and link:
             self._made_links[link] = absolute_path(
                 os.path.join(os.path.dirname(link), os.fsdecode(arguments[0]))
@@ -256,7 +276,7 @@ class FileObserver:
         """Note what native code opens, and tells here only. A database that is not there is written first."""
         name = _absolute(_file_of_database(arguments[0]))
         if name and self._is_file(name):
-            self._read[name] = None
+            self._note_read(name)
 
     def _note_listing(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = arguments[0]
@@ -292,7 +312,7 @@ class FileObserver:
         @wraps(function)
         def opening(path: Any, *arguments: Any, **options: Any) -> Any:
             if options.get("dir_fd") is not None and (name := _given_path(path, options)):
-                self._read[name] = None
+                self._note_read(name)
                 self.looks.note(name)
             return function(path, *arguments, **options)
 
@@ -353,7 +373,7 @@ def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> t
     }
     found = set()
     for path in paths:
-        if path.endswith(".py"):
+        if path.endswith((".py", ".pth")):
             continue
         given = starts.get(places.place_of(path), ())
         start = max((start for start in given if path.startswith(start)), key=len, default="")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import site
 import sys
 
 from hermpkg_build.core.module_names import is_module_name, top_of
@@ -64,3 +66,31 @@ def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:
         line=site.line,
         by_helper=site.in_function and places.place_of(site.path) is Place.ENVIRONMENT,
     )
+
+
+def files_of_start(finder: WorkspaceFinder, places: Places) -> list[str]:
+    """What of the environment has run code since this process started, and was not imported later.
+
+    That are ``.pth`` files with code, and the modules that these and Python's own start imported.
+    """
+    found = [
+        path
+        for name, module in sys.modules.copy().items()
+        if name not in finder.sites
+        for path in paths_of_module(module)
+        if places.place_of(path) is Place.ENVIRONMENT
+    ]
+    for folder in site.getsitepackages():
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if name.endswith(".pth") and not name.startswith(".") and _has_code(path):
+                found.append(path)
+    return found
+
+
+def _has_code(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return any(line.startswith((b"import ", b"import\t")) for line in file)
+    except OSError:
+        return False

@@ -343,8 +343,8 @@ def _elsewhere(notes: Notes) -> Notes:
     own = tuple(f"{os.environ[name]}/" for name in OWN_FOLDERS)
     files = {
         kind: {
-            name: None
-            for name in names
+            name: mark
+            for name, mark in names.items()
             if not (f"{name}/".startswith(own) or any(each.startswith(f"{name}/") for each in own))
         }
         for kind, names in notes.files.items()

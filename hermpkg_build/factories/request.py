@@ -112,12 +112,17 @@ class ObservedFiles:
     `read` are the files that were read, sources of modules included; `code` the sources of the workspace that
     were only run, so that comments in them count for nothing; `listed` the folders whose entries were asked
     for; `sought` the paths that were asked for and do not lead to files.
+
+    Of what was `read`, and of the `code` after it, `marks` tell each file from a later one, as it was before
+    it was read; 0 where that is not known. `gone` are those of the paths that led to files before.
     """
 
     read: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     sought: tuple[str, ...] = ()
+    marks: tuple[int, ...] = field(default=(), compare=False, metadata=OMITTED)
+    gone: tuple[str, ...] = field(default=(), metadata=OMITTED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

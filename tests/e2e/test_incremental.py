@@ -212,3 +212,33 @@ def test_a_file_that_changes_after_it_was_digested_and_before_a_model_is_made(
     incremental = app.build("//app").target["sha256"]
     shutil.rmtree(app.root / "hermpkg-out")
     assert make_workspace(app.root, tmp_path / "empty").build("//app").target["sha256"] == incremental
+
+
+def test_a_file_that_goes_while_the_model_is_made(app):
+    app.build_file(
+        """
+        python_modules(name = "modules", srcs = ["factory.py"])
+        model(name = "thing", factory = "app.factory:make", deps = [":modules"])
+        model_package(name = "app", models = {"m/x.pkl": ":thing"}, policy = [deny("**")])
+        """
+    )
+    data = app.write("app/d.txt", "one")
+    app.write(
+        "app/factory.py",
+        f"""
+        import os
+
+        def make():
+            if not os.path.exists({str(data)!r}):
+                return None
+            with open({str(data)!r}) as file:
+                found = file.read()
+            os.remove({str(data)!r})
+            return found
+        """,
+    )
+    first = app.build("//app")
+    assert "app/d.txt changed while //app:thing was made" in first.stderr
+    second = app.build("//app")
+    assert (second.ran("make-model"), second.stderr) == (1, "")
+    assert second.target["sha256"] != first.target["sha256"]

@@ -91,6 +91,27 @@ def test_modules_and_factories_are_those_of_the_chosen_python(choice, environmen
     assert choice.run("//app").code == 1
 
 
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("sitecustomize.py", "import builtins\nbuiltins.number = {}\n"),
+        ("at_start.pth", "import builtins; builtins.number = {}\n"),
+        ("run_by_pth.py", "import builtins\nbuiltins.number = {}\n"),
+    ],
+)
+def test_what_runs_at_the_start_of_the_interpreter_is_an_input(choice, environment, there, file, code):
+    choice.write("app/main.py", "import builtins\n\ndef make(): return builtins.number\n")
+    files = [there.with_name(name) for name in (file, "always.pth")]
+    files[1].write_text("import run_by_pth\n" if file == "run_by_pth.py" else "# nothing\n")
+    found = []
+    for number in (1, 2, 2):
+        files[0].write_text(code.format(number))
+        found.append(choice.build("//app:net", "--python", str(environment)).ran("make-model"))
+    for path in files:
+        path.unlink()
+    assert found == [1, 1, 0]
+
+
 def test_tests_run_in_it_and_see_nothing_of_what_is_beside_hermpkg(choice, environment):
     outcome = choice.run("test", "//app:app_test", "--python", str(environment), "--test-output=all")
     assert outcome.code == 0, outcome.stderr

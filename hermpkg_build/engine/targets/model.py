@@ -14,6 +14,7 @@ from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.core.texts import listed
 from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.library_paths import library_paths
+from hermpkg_build.disk.signatures import mark_of
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
@@ -27,6 +28,7 @@ from hermpkg_build.store.failures import log_corrupt
 
 if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
+    from hermpkg_build.disk.source_tree import SourceTree
 
 
 _MODEL_VERSION = 20
@@ -87,8 +89,7 @@ def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObjec
         )
     names = build.context.environment.names_of(model.observed_files)
     discovered = {name: build.context.state_of(name) for name in names}
-    # What counts is what the build has digested, which can be long before this factory began.
-    moved = _changed_since(build.context.tree.started_ns, request, model.observed_files)
+    moved = _changed(build.context.tree, request, model.observed_files)
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
         changed = f"{build.context.shown(moved)} changed while {target.label} was made"
@@ -188,25 +189,39 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
     return action.with_inputs(build.context.declared_resources(target))
 
 
-def _changed_since(started_ns: int, request: ModelRequest, seen: ObservedFiles) -> str:
-    """Find a path that the factory's result depends on and that changed since a time; "" for none.
+def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> str:
+    """Find a path that the factory's result depends on, and that has changed; "" for none.
 
-    The time of the last change of any kind (ctime) tells: no program sets it, while a file's other times
-    can lie in the future, out of an archive or from a machine whose clock is fast.
+    A file has to be the one that the factory was about to read, and what `tree` has digested, which can be
+    long before this factory began, has to be there still: it is what is recorded. Where it is not known
+    what the factory was about to read, the time of the last change of any kind (ctime) tells: no program
+    sets it, while a file's other times can lie in the future, out of an archive or from a machine whose
+    clock is fast.
     """
     now_ns = time.time_ns()
-    weights = [request.weights] if request.weights is not None else []
-    resources = (os.path.join(request.workspace_root, path) for path in request.resources)
-    for path in (*seen.read, *seen.code, *seen.listed, *weights, *resources):
+    if seen.gone:
+        return seen.gone[0]
+    given = [os.path.join(request.workspace_root, path) for path in request.resources]
+    given += [request.weights] if request.weights is not None else []
+    files = (*seen.read, *seen.code)
+    marks = dict(zip(files, seen.marks, strict=False))
+    for path in (*files, *seen.listed, *given):
         try:
             status = os.stat(path)
         except OSError:
             if path in seen.listed:  # it may never have been there
                 continue
             return path
-        if started_ns <= status.st_ctime_ns <= now_ns:
+        if mark := marks.get(path):
+            if mark != mark_of(status):
+                return path
+        elif tree.started_ns <= status.st_ctime_ns <= now_ns:
             return path
-    return next((path for path in seen.sought if os.path.isfile(path)), "")
+    if appeared := next((path for path in seen.sought if os.path.isfile(path)), ""):
+        return appeared
+    return next(
+        (path for path in (*files, *seen.listed, *seen.sought, *given) if not tree.is_as_seen(path)), ""
+    )
 
 
 def _outputs(model: ModelObject) -> dict[str, Digest]:
