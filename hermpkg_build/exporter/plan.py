@@ -8,6 +8,7 @@ from types import FrameType
 
 from hermpkg_build.analysis.closure import Root
 from hermpkg_build.analysis.module_finder import ModuleSource
+from hermpkg_build.analysis.rule_problems import malformed_patterns
 from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.graph import EdgeKind
 from hermpkg_build.core.module_roles import Policy
@@ -59,7 +60,8 @@ class Plan:
 
     def add_rule(self, rule: PolicyRule) -> None:
         """Add a rule, which comes last. Raises ValueError for a malformed pattern."""
-        GlobGroup(rule.include, exclude=rule.exclude)
+        for problem in malformed_patterns([rule]):
+            raise ValueError(f"{problem.module!r} is no pattern: {problem.detail}")
         self.rules.append(rule)
         self.version += 1
 

@@ -227,12 +227,12 @@ def saves(draw) -> tuple[Call, ...]:
 
 
 def in_an_order_for_torch(calls: list[Call]) -> tuple[Call, ...]:
-    """Sources before what needs them, one for each module: torch's exporter takes nothing back."""
-    sources = {
-        call.arguments[0]: call for call in calls if call.method in ("save_module", "save_source_string")
-    }
-    others = [call for call in calls if call.method not in ("save_module", "save_source_string")]
-    return (*sorted(sources.values(), key=lambda call: not call.keywords), *others)
+    """Sources before what needs them, and first what is saved alone: torch's exporter takes nothing back."""
+    kinds = ("save_module", "save_source_string")
+    sources = {call.arguments[0]: call for call in calls if call.method in kinds}
+    others = [call for call in calls if call.method not in kinds]
+    first = [call for call in (*sources.values(), *others) if call.keywords]
+    return (*first, *(call for call in (*sources.values(), *others) if call not in first))
 
 
 @st.composite

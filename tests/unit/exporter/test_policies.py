@@ -78,12 +78,15 @@ def test_a_module_of_the_standard_library_may_be_interned_by_name(project):
     assert "colorsys" in exporter.interned_modules()
 
 
-@pytest.mark.parametrize("pattern", ["a**", "a.b**.c"])
+@pytest.mark.parametrize("pattern", ["a**", "a.b**.c", "", ".", "a..b", ".a", "a.", ["a", ""]])
 def test_a_malformed_pattern_is_refused_at_once(pattern):
     exporter = PackageExporter(io.BytesIO())
     for method in (exporter.intern, exporter.extern, exporter.mock, exporter.deny):
-        with pytest.raises(ValueError, match="whole segment"):
+        with pytest.raises(ValueError, match="is no pattern"):
             method(pattern)
+    with pytest.raises(ValueError, match="is no pattern"):
+        exporter.intern("**", exclude=pattern)
+    exporter.close()
 
 
 @pytest.mark.parametrize("pattern", ["absent.*", "**"])
