@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import run_command
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALL = "make machine installs one"
 IN_MEMORY = "/dev/shm"
@@ -129,16 +131,13 @@ class Workspace:
 
     def hermpkg(self, *words: str) -> dict[str, str]:
         """Build with our own engine: the SHA-256 of each artifact by its path below the output folder."""
-        ran = subprocess.run(
-            [
-                *(sys.executable, "-m", "hermpkg_build", "-C", str(self.root)),
-                *("--cache-dir", str(self._user_root.parent / "hermpkg-cache"), "--json", "build", *words),
-            ],
+        cache = self._user_root.parent / "hermpkg-cache"
+        ran = run_command(
+            ["-C", str(self.root), "--cache-dir", str(cache), "--json", "build", *words],
             cwd=self._user_root.parent,
-            capture_output=True,
-            text=True,
-            check=True,
+            timeout_s=600,
         )
+        assert ran.returncode == 0, ran.stderr
         targets = json.loads(ran.stdout)["targets"]
         return {
             target["path"].removeprefix("hermpkg-out/"): target["sha256"]

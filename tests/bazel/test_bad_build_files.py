@@ -6,12 +6,12 @@ Bazel checks types while it loads BUILD files, and leaves what strings must look
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from typing import Any
 
 import pytest
+
+from tests.commands import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -98,12 +98,7 @@ def said(shared: Any) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         for package, line in re.findall(r"/(p\d+)/BUILD(?:\", line |:)(\d+)", message)[:1]:
             under_bazel[package] |= {f"{line}: {words}" for words in WORDS.findall(message)}
     under_ours = defaultdict(set)
-    ran = subprocess.run(
-        [sys.executable, "-m", "hermpkg_build", "-C", str(shared.root), "build", "//..."],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_command(["build", "//..."], cwd=shared.root)
     assert ran.returncode == 1
     for found in re.finditer(r"^(?:error: )?(p\d+)/BUILD:(\d+):\d+: (.*)$", ran.stderr, re.MULTILINE):
         package, line, message = found.groups()

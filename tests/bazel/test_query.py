@@ -7,8 +7,6 @@ import os
 import random
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +19,7 @@ from hermpkg_build.engine.queries.opening import QueryGraphs, QueryPlace
 from hermpkg_build.loading.workspace import find_workspace
 from hermpkg_build.query.evaluation import answer
 from hermpkg_build.query.formats import FORMATS, Asked
+from tests.commands import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -266,6 +265,5 @@ def test_paths_of_bazel_are_as_short_as_ours(all_in_one: Any) -> None:
 )
 def test_exit_codes_are_those_of_bazel(all_in_one: Any, text: str, code: int) -> None:
     (all_in_one.root / "seed1/unnamed.txt").touch()
-    command = [sys.executable, "-m", "hermpkg_build", "-C", str(all_in_one.root), "query", text]
-    assert subprocess.run(command, capture_output=True, check=False).returncode == code
+    assert run_command(["query", text], cwd=all_in_one.root).returncode == code
     assert all_in_one.bazel("query", text).code == code
