@@ -26,6 +26,7 @@ class PackedModules:
 
     def __init__(self, records: Iterable[str]) -> None:
         self._records: dict[str, None] = dict.fromkeys(records)
+        self._known: dict[str, str | None] = {}
 
     @cached_property
     def folders(self) -> set[ModuleName]:
@@ -36,21 +37,18 @@ class PackedModules:
     @cached_property
     def sources(self) -> Mapping[str, str]:
         """The records of all modules, by dotted name."""
-        sources: dict[str, str] = {}
-        for record in self._records:
-            if record.endswith(".py") and (module := module_of_record(record)) is not None:
-                name, is_package = module
-                if is_package or not self._found(name, True):
-                    sources[name] = record
-        return sources
+        modules = ((module_of_record(record), record) for record in self._records)
+        return {found[0]: record for found, record in modules if found and self._own(found[0]) == record}
 
     def source(self, name: str) -> str | None:
         """Return the record with the source of the module `name`, None where it has none."""
-        package = package_of_init(name)
-        return self._own(name) or (self._found(package, True) if package else None)
+        package = None if (own := self._own(name)) else package_of_init(name)
+        return self._found(package, True) if package else own
 
     def _own(self, name: str) -> str | None:
-        return self._found(name, True) or self._found(name, False)
+        if name not in self._known:
+            self._known[name] = self._found(name, True) or self._found(name, False)
+        return self._known[name]
 
     def _found(self, name: str, is_package: bool) -> str | None:
         record = record_of_module(name, is_package)
@@ -58,7 +56,7 @@ class PackedModules:
 
     def is_package(self, name: str) -> bool:
         """Whether `name` is a package, with a source or without."""
-        return bool(self._found(name, True)) or self.is_namespace(name)
+        return self._own(name) == record_of_module(name, True) or self.is_namespace(name)
 
     def is_namespace(self, name: str) -> bool:
         """Whether `name` is a folder without ``__init__.py``, and no module stands beside it."""

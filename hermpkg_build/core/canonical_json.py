@@ -30,11 +30,6 @@ def pretty(value: Json) -> bytes:
     return text.encode() + b"\n"
 
 
-def pretty_ascii(value: Json) -> str:
-    """Return `pretty` without the final newline, in ASCII alone: whatever shows it shows what is in it."""
-    return json.dumps(value, sort_keys=True, allow_nan=False, indent=2)
-
-
 def loads(data: bytes | str) -> Json:
     """Return the value of a JSON text. Raises ValueError where `data` is not JSON, or nested too deeply."""
     try:

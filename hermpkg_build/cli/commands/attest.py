@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from hermpkg_build.cli.arguments import flag, operand, option
+from hermpkg_build.cli.ascii_json import pretty_ascii
 from hermpkg_build.cli.command import command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.made_time import made_time
 from hermpkg_build.cli.operands import current_workspace, is_file, writing
 from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.cli.styles import strong
-from hermpkg_build.core.canonical_json import loads, pretty_ascii
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.file_kinds import STATEMENT
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode

@@ -141,7 +141,7 @@ def _write_bill(
     refused: Sequence[LicenseRow],
     console: Console,
 ) -> None:
-    from hermpkg_build.core.canonical_json import pretty_ascii
+    from hermpkg_build.cli.ascii_json import pretty_ascii
 
     document = _makers()[arguments.format](bill, time)
     text = pretty_ascii(document)
