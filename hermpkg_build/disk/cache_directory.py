@@ -1,12 +1,16 @@
-"""Finds the cache folder: the one that the user chooses, else the platform's own."""
+"""Finds the cache folder, the user's choice or the platform's own, and notes which files in it are used."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 
 from hermpkg_build.disk.trust import is_trusted, stranger_in
+
+DAY_S = 24 * 3600.0
 
 _NOWHERE = "/nonexistent"
 """A folder that nobody can write to: with it, a build runs without a cache."""
@@ -51,3 +55,11 @@ def _home_of_user() -> str:
     except KeyError:
         return ""
     return home if os.path.isdir(home) and not stranger_in(home) else ""
+
+
+def mark_used(descriptor: int, status: os.stat_result) -> None:
+    """Note an open file as used, by its time, once a day at most: reading thousands writes nothing."""
+    # Windows takes no descriptor.
+    if abs(time.time() - status.st_mtime) > DAY_S and os.utime in os.supports_fd:
+        with suppress(OSError):
+            os.utime(descriptor)

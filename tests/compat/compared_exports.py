@@ -235,6 +235,8 @@ def disagreements(export: Export) -> Iterator[str]:
             if not any(related(name, other) and why == other_why for other, other_why in reasons):
                 yield f"reason none -> {why}: {name}"
         return
+    if ours.error == "EmptyMatchError" and saved:
+        return  # torch's exporter asked rules for a module before that was saved.
     if ours.error:
         yield f"error none -> {ours.error} {sorted({why for _, why in ours.reasons})}"
         return

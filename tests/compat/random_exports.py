@@ -230,7 +230,9 @@ def in_an_order_for_torch(calls: list[Call]) -> tuple[Call, ...]:
     """Sources before what needs them, and first what is saved alone: torch's exporter takes nothing back."""
     kinds = ("save_module", "save_source_string")
     sources = {call.arguments[0]: call for call in calls if call.method in kinds}
-    others = [call for call in calls if call.method not in kinds]
+    dependencies = {call.arguments[0]: call for call in calls if call.method == "add_dependency"}
+    kinds = (*kinds, "add_dependency")
+    others = [*dependencies.values(), *(call for call in calls if call.method not in kinds)]
     first = [call for call in (*sources.values(), *others) if call.keywords]
     return (*first, *(call for call in (*sources.values(), *others) if call not in first))
 

@@ -17,9 +17,8 @@ import os
 import sys
 from types import CodeType
 
-from hermpkg_build.disk.cache_directory import default_cache_directory
+from hermpkg_build.disk.cache_directory import default_cache_directory, mark_used
 from hermpkg_build.disk.trust import check_private_folder, is_private
-from hermpkg_build.runtime.contents.used import mark_used
 
 _FORMAT = "v1"
 _DIGEST_SIZE = 32

@@ -9,10 +9,10 @@ from contextlib import suppress
 
 from hermpkg_build.core.quantities import read_size
 from hermpkg_build.core.texts import size_text
+from hermpkg_build.disk.cache_directory import DAY_S
 from hermpkg_build.disk.replacing import ASIDE, discard_folder
 from hermpkg_build.disk.trust import check_private_folder
 from hermpkg_build.errors import LocalEnvironmentError
-from hermpkg_build.runtime.contents.used import DAY_S
 
 VARIABLE = "HERMPKG_UNPACKED_LIMIT"
 UNPACKED_LIMIT = 4 * 10**9

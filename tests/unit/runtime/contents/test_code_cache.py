@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.disk.cache_directory import DAY_S
 from hermpkg_build.runtime.contents.code_cache import CodeCache
-from hermpkg_build.runtime.contents.used import DAY_S
 
 SOURCE = b"import sys\n\ndef frame():\n    return sys._getframe().f_code.co_filename\n" + b"# padding\n" * 30
 
