@@ -44,7 +44,7 @@ class FirstBytes(Closing):
     """
 
     def __init__(self, source: int, target: int, first: memoryview, known: KnownFile) -> None:
-        self.size = len(first)
+        self.size: int = len(first)
         self._source = source
         self._target = target
         self._first = first
