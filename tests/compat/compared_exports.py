@@ -45,7 +45,7 @@ class Reference(torch.package.PackageExporter):
         above = {
             one.rpartition(".")[0] for pair in named for one in pair if one.rpartition(".")[0] in PACKAGES
         }
-        return [*found, *sorted(name for name in above if self._action_for(name) in ("DENY", "EXTERN"))]
+        return [*found, *sorted(name for name in above if self._action_for(name))]
 
     def _action_for(self, name):
         first = next((info for group, info in self.patterns.items() if group.matches(name)), None)
