@@ -258,6 +258,8 @@ def differences(held) -> Iterator[str]:
                 yield f"{exporter} by {importer} cannot be opened: {found['']}"
             continue
         for name, value in expected.items():
+            if value == "! NotImplementedError" or (value == {"__name__": name} and name not in found):
+                continue  # A star takes nothing of a mocked module; such a package stands for what is in it.
             if "/" in name and value == "! ModuleNotFoundError":
                 continue  # torch's imports the package of a text, and covers less by an extern package.
             other = found.get(name, "lacks it")

@@ -32,7 +32,7 @@ def test_the_same_calls_come_to_the_same(tmp_path, monkeypatch, export):
 
 
 @pytest.mark.thorough
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(exports())
 def test_the_same_calls_come_to_the_same_many_times(tmp_path, monkeypatch, export):
     check(export, tmp_path, monkeypatch)
