@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.core.texts import first_of
 from hermpkg_build.dataclass import replace
+from hermpkg_build.disk.normal_paths import folder_path
 from hermpkg_build.engine.code_states import CODE_OF
 from hermpkg_build.engine.environment import ABSENT, BuildEnvironment
 from hermpkg_build.engine.remote.answers import (
@@ -150,7 +151,7 @@ def _observed_here(environment: BuildEnvironment, seen: Mapping[str, str]) -> Ob
         if name.startswith(CODE_OF):
             code.append(path)
         elif name.endswith("/"):
-            listed.append(path)
+            listed.append(folder_path(path))
         elif state in (ABSENT, "a folder"):
             sought.append(path)
         else:
