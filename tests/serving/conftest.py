@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build import PackageExporter
+from hermpkg_build import PackageExporter, PackageImporter, sys_importer
 from hermpkg_build.serving import Pool
 from hermpkg_build.serving.warm import Surroundings, borrow, give_back, surroundings
 
@@ -134,6 +134,23 @@ def write_artifact(path: Path, version: str = "1") -> str:
         exporter.save_source_string("app", SOURCE.format(version=version))
         exporter.save_pickle("data", "words.pkl", {"a": 1})
     os.replace(aside, path)
+    return str(path)
+
+
+def write_model(path: Path, source: str, make: str) -> str:
+    """Write an artifact with the module `app` of a `source`, and the model that its function `make` gives."""
+    aside = str(path.with_suffix(".source"))
+    with PackageExporter(aside) as exporter:
+        exporter.extern("**")
+        exporter.save_source_string("app", source)
+    with (
+        PackageImporter(aside) as importer,
+        PackageExporter(str(path), importer=[importer, sys_importer]) as exporter,
+    ):
+        exporter.intern("app")
+        exporter.extern("**")
+        exporter.save_module("app")
+        exporter.save_pickle("model", "model.pkl", getattr(importer.import_module("app"), make)())
     return str(path)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from hermpkg_build import HermpkgError, PackageExporter
+from hermpkg_build import HermpkgError
 from hermpkg_build.serving import Pool
+from tests.serving.conftest import write_model
 
 pytestmark = pytest.mark.usefixtures("warm_torch")
 
@@ -37,21 +38,7 @@ def pid():
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("devices")
-    with PackageExporter(str(folder / "source.pt")) as exporter:
-        exporter.extern("**")
-        exporter.save_source_string("app", SOURCE)
-    from hermpkg_build import PackageImporter, sys_importer
-
-    path = str(folder / "where.pt")
-    with (
-        PackageImporter(str(folder / "source.pt")) as importer,
-        PackageExporter(path, importer=[importer, sys_importer]) as exporter,
-    ):
-        exporter.intern("app")
-        exporter.extern("**")
-        exporter.save_pickle("model", "model.pkl", importer.import_module("app").Where())
-    return path
+    return write_model(tmp_path_factory.mktemp("devices") / "where.pt", SOURCE, "Where")
 
 
 @pytest.fixture(scope="module")

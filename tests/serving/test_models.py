@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from hermpkg_build import PackageExporter, PackageImporter, sys_importer
+from hermpkg_build import PackageExporter
 from hermpkg_build.serving import Batch, CallError, Pool
 from hermpkg_build.serving.deploy import InterpreterManager
+from tests.serving.conftest import write_model
 
 pytestmark = pytest.mark.usefixtures("warm_torch")
 
@@ -66,20 +67,7 @@ def use(x):
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = str(tmp_path_factory.mktemp("models") / "models.pt")
-    aside = path.replace("models.pt", "source.pt")
-    with PackageExporter(aside) as exporter:
-        exporter.extern("**")
-        exporter.save_source_string("app", SOURCE)
-    with (
-        PackageImporter(aside) as importer,
-        PackageExporter(path, importer=[importer, sys_importer]) as exporter,
-    ):
-        exporter.intern("app")
-        exporter.extern("**")
-        exporter.save_module("app")
-        exporter.save_pickle("model", "model.pkl", importer.import_module("app").Scale())
-    return path
+    return write_model(tmp_path_factory.mktemp("models") / "models.pt", SOURCE, "Scale")
 
 
 @pytest.fixture
