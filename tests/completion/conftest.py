@@ -79,7 +79,7 @@ class Shell:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - fish wants to own it
         )
         os.close(theirs)
-        self.seen = ""
+        self._read = b""
         begin = {
             "bash": 'bind "set bell-style none"; bind "set enable-bracketed-paste off"; '
             'eval "$(hermpkg completion bash)"',
@@ -91,13 +91,18 @@ class Shell:
 
     def type(self, text: str) -> None:
         """Type a text."""
-        self.seen = ""
+        self._read = b""
         os.write(self._ours, text.encode())
 
-    def wait(self, text: str) -> str:
-        """Wait until `text` is seen since something was typed; return all that is."""
+    @property
+    def seen(self) -> str:
+        """What is seen since something was typed, without the sequences that move the cursor and colour."""
+        return _ESCAPES.sub("", self._read.decode(errors="replace"))
+
+    def wait(self, *texts: str) -> None:
+        """Wait until one of `texts` is seen since something was typed."""
         end = time.monotonic() + PATIENCE_S
-        while text not in self.seen and time.monotonic() < end:
+        while not any(text in self.seen for text in texts) and time.monotonic() < end:
             if select.select([self._ours], [], [], 0.2)[0]:
                 try:
                     data = os.read(self._ours, 65536)
@@ -107,9 +112,8 @@ class Shell:
                     os.write(self._ours, b"\x1b[?62;c")  # a question for the kind of terminal
                 if b"\x1b[6n" in data:
                     os.write(self._ours, b"\x1b[1;1R")
-                self.seen += _ESCAPES.sub("", data.decode(errors="replace"))
-        assert text in self.seen, self.seen
-        return self.seen
+                self._read += data  # a sequence may come in two pieces
+        assert any(text in self.seen for text in texts), self.seen
 
     def close(self) -> None:
         """End it."""
