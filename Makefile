@@ -24,7 +24,7 @@ BACKENDS := .venv-backends
 RELEASE := .venv-release
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint dist release release-check bench fuzz zoo matrix models integrations backends gpu load docs examples pictures machine format clean
+.PHONY: help demo test pytest lint dist release release-check bench fuzz zoo matrix models integrations backends gpu load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -33,8 +33,11 @@ demo: $(VENV)/demo.stamp ## Build the ResNet-18 example twice, compare the bytes
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh examples/demo.sh
 
 test: ## Run every check: format, lint, types, layers, tests
-	@# What is fetched for tests comes while pip installs, and while the quick checks run.
-	+@$(MAKE) --no-print-directory -j 2 lint $(VENV)/machine.stamp
+	@# What is fetched for tests comes while pip installs. The quick checks take the processor that tests leave.
+	+@$(MAKE) --no-print-directory -j 2 $(VENV)/test.stamp $(VENV)/machine.stamp
+	+@$(MAKE) --no-print-directory -j 2 pytest lint
+
+pytest: $(VENV)/test.stamp $(VENV)/machine.stamp
 	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
 
 lint: $(VENV)/test.stamp ## Run the checks that run nothing: format, lint, types, layers

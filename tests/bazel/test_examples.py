@@ -18,7 +18,7 @@ TARGETS = {"irreproducible": ["//controls:sound"]}
 
 
 NAMES = sorted(path.parent.name for path in EXAMPLES.glob("*/pyproject.toml"))
-LARGE = {"ci", "monorepo", "digits", "graph", "language", "matching"}
+LARGE = {"ci", "monorepo", "digits", "graph", "language", "matching", "vision"}
 
 
 @pytest.fixture(

@@ -160,6 +160,7 @@ def test_packages_that_share_modules_rebuild_what_they_share_and_no_more(workspa
     assert {name: sha256(workspace.output(f"{name}/{name}.pt")) for name in before} == before
 
 
+@pytest.mark.thorough
 def test_a_generated_source_is_made_again_when_what_it_is_made_of_changes(workspace: Any) -> None:
     workspace.declare()
     workspace.write(
@@ -197,6 +198,7 @@ model_package(
             assert version.encode() in archive.read("model/model.pkl")
 
 
+@pytest.mark.thorough
 def test_a_build_that_was_killed_goes_on(
     lonely_workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

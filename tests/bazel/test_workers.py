@@ -115,6 +115,7 @@ def test_an_error_in_a_request_does_not_end_the_worker(app: Any, base: Path) -> 
     assert workers(base, "assemble") == [pid]
 
 
+@pytest.mark.thorough
 def test_what_is_installed_later_is_found_by_workers_too(app: Any, tmp_path: Path) -> None:
     """The folder of an editable install is on the search path of processes that start after it only."""
     folder = tmp_path / "environment"

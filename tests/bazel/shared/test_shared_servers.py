@@ -74,7 +74,9 @@ def app(clean_checkouts: Callable[[str], Any]) -> Callable[[str], Any]:
     return make
 
 
-@pytest.mark.parametrize("cache_url", ["http", "grpc"], indirect=True)
+@pytest.mark.parametrize(
+    "cache_url", [pytest.param("http", marks=pytest.mark.thorough), "grpc"], indirect=True
+)
 def test_another_checkout_runs_nothing(app: Callable[[str], Any], cache_url: str) -> None:
     one, two = app("one"), app("two")
     asked = ("//app", f"--remote_cache={cache_url}")
@@ -107,6 +109,7 @@ def test_an_example_with_torch_comes_out_of_the_cache(
     assert digests[0] == digests[1]
 
 
+@pytest.mark.thorough
 def test_actions_and_tests_run_on_an_executor(app: Callable[[str], Any], executor: Any) -> None:
     here, there, again = app("here"), app("there"), app("again")
     assert "remote" not in str(here.build("//app"))
