@@ -17,6 +17,11 @@ from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20
 _OUTPUT_BYTES = 16 << 10
+SOURCES_SPEAK = ("--check-hash-based-pycs", "always")
+"""Words for an interpreter that runs no compiled file in place of another source, whatever that file says.
+
+Sources are inputs, and what was compiled from them is none.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,7 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
 
 def interpreter_words() -> list[str]:
     """The words that start Python as every factory has it."""
-    return [sys.executable, "-s", "-B", "-X", "utf8", "-X", "faulthandler"]
+    return [sys.executable, "-s", "-B", *SOURCES_SPEAK, "-X", "utf8", "-X", "faulthandler"]
 
 
 def last_lines(log: Path) -> str:

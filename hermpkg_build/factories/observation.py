@@ -23,7 +23,12 @@ from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.questions import input_test, question_test
 from hermpkg_build.factories.request import ModelRequest, ObservedFiles
 from hermpkg_build.factories.source_looks import UNSEEN_EVENTS, SourceLooks
-from hermpkg_build.factories.system_functions import as_of_system, let_system_module_have, path_of_open
+from hermpkg_build.factories.system_functions import (
+    as_of_system,
+    let_system_module_have,
+    path_of_open,
+    without_kernels_link,
+)
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 
 _SOURCE_READERS = frozenset(
@@ -204,10 +209,10 @@ class FileObserver:
         paths = [path for path in paths if path not in self._written and is_input(path)]
         files = {path for path in paths if self._is_file(path)}
         return ObservedFiles(
-            read=tuple(sorted(path for path in files - code if not path.endswith(".pyc"))),
+            read=tuple(sorted(path for path in files - code if not _is_beside_source(path))),
             code=tuple(sorted(files & code)),
             listed=tuple(sorted(path for path in listed if is_input(path))),
-            sought=tuple(sorted({path for path in paths if not path.endswith(".pyc")} - files)),
+            sought=tuple(sorted({path for path in paths if not _is_beside_source(path)} - files)),
         )
 
     def _follow_made_links(self) -> None:
@@ -414,6 +419,11 @@ def _asking_module() -> str:
     return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
 
 
+def _is_beside_source(path: str) -> bool:
+    """Whether a file was compiled from a source that counts in its place."""
+    return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == "__pycache__"
+
+
 def _file_of_database(given: object) -> object:
     """The path that a name of a database leads to, which can be an address: ``file:x.db?mode=ro``."""
     if not isinstance(given, str) or not given.startswith("file:"):
@@ -426,9 +436,10 @@ def _file_of_database(given: object) -> object:
 def _absolute(path: object) -> str:
     """A path made absolute by the current folder; "" for anything that is not a path."""
     try:
-        return absolute_path(os.fsdecode(path))  # type: ignore[arg-type]
+        name = absolute_path(os.fsdecode(path))  # type: ignore[arg-type]
     except (TypeError, ValueError, OSError):
         return ""
+    return without_kernels_link(name) if name.startswith(("/proc/", "/dev/fd/")) else name
 
 
 def _given_path(path: object, options: Mapping[str, Any]) -> str:

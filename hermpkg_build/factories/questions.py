@@ -9,20 +9,29 @@ from collections.abc import Callable, Iterable, Iterator
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_KERNEL_FOLDERS = ("/dev", "/proc", "/sys")
+_KERNEL_FOLDERS = ("/dev/", "/proc/", "/sys/")
+_IN_MEMORY = "/dev/shm/"  # noqa: S108 -- nothing is made in it
+"""An ordinary file system among the kernel's."""
 
 
 def input_test(places: Places, scratch: str) -> Callable[[str], bool]:
     """A function that tells whether a path can be an input of a factory, which has the folder `scratch`."""
     left_out = (form(path) for path in (scratch, _OURS) for form in (str, os.path.realpath))
-    others = tuple(os.path.join(folder, "") for folder in (*left_out, *_KERNEL_FOLDERS))
+    others = tuple(os.path.join(folder, "") for folder in left_out)
 
     def is_input(path: str) -> bool:
         if path == sys.executable or f"{path}/".startswith(others):
             return False
-        return places.place_of(path) is not Place.STDLIB
+        place = places.place_of(path)
+        return place is not Place.STDLIB and (place is not Place.ELSEWHERE or not is_kernels(path))
 
     return is_input
+
+
+def is_kernels(path: str) -> bool:
+    """Whether a path is one by which the kernel tells of itself and of devices, and no file on a disk."""
+    folder = f"{path}/"
+    return folder.startswith(_KERNEL_FOLDERS) and not folder.startswith(_IN_MEMORY)
 
 
 def question_test(places: Places, scratch: str) -> Callable[[str], bool]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 _readlink = os.readlink
+_KERNELS_LINK = re.compile(r"/proc/(?:self|thread-self|\d+)(?:/task/\d+)?/(?:cwd|root|fd/\d+)|/dev/fd/\d+")
 
 
 def path_of_open(descriptor: object) -> str:
@@ -17,6 +19,23 @@ def path_of_open(descriptor: object) -> str:
         return _readlink(f"/proc/self/fd/{descriptor}")
     except OSError:
         return ""
+
+
+def without_kernels_link(path: str) -> str:
+    """Return an absolute path without a link at its start that the kernel makes: it leads elsewhere later.
+
+    That is ``/proc/self/cwd``, say, the current folder of a process.
+    """
+    while found := _KERNELS_LINK.match(path):
+        link, rest = found[0], path[found.end() :]
+        try:
+            target = _readlink(link)
+        except OSError:
+            return path
+        if rest[:1] not in ("", "/") or not target.startswith("/"):
+            return path
+        path = target.rstrip("/") + rest or "/"
+    return path
 
 
 def let_system_module_have(*names: str) -> None:

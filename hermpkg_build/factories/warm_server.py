@@ -35,13 +35,13 @@ from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.observation import FileObserver
 from hermpkg_build.factories.preloading import Preloaded, UnfitError, preload
+from hermpkg_build.factories.questions import is_kernels
 from hermpkg_build.factories.request import ModelRequest
 from hermpkg_build.factories.warm_messages import peer_of, receive, send
 from hermpkg_build.factories.worker import confine, places_of, run
 
 _stat = os.stat
 """What it is before an observer notes all that asks it: this process looks at 2,500 files for each fork."""
-_KERNEL_FOLDERS = ("/dev/", "/proc/", "/sys/")
 _MESSAGE_S = 5.0
 """How long a client may take to say what it wants."""
 
@@ -59,7 +59,7 @@ class WarmServer:
         self._idle_s = idle_s
         self._line = line
         files = (*_files_of_process(), *ahead.files())
-        self._files = {path for path in files if not path.startswith(_KERNEL_FOLDERS)}
+        self._files = {path for path in files if not is_kernels(path)}
         self._signatures = _signatures(self._files)
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, tuple[socket.socket, int]] = {}

@@ -125,6 +125,21 @@ def test_an_edit_is_made_by_the_process_that_is_there(app: Workspace, runtime: s
     assert artifact.read_bytes() == warm
 
 
+def test_a_library_in_memory_that_changes(workspace: Workspace, runtime: str) -> None:
+    if not os.access("/dev/shm", os.W_OK):
+        pytest.skip("no /dev/shm")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        env = {"HERMPKG_WARM_PROCESS": "always", "XDG_RUNTIME_DIR": runtime, "PYTHONPATH": folder}
+        workspace.build_file(BUILD.replace('intern("app.**"), extern("packaging.**"), ', ""))
+        workspace.write("app/__init__.py", "")
+        workspace.write("app/factory.py", "import lib\ndef make(value): return lib.X\n")
+        for value in (1, 2, 3):
+            Path(folder, "lib.py").write_text(f"X = {value}\n")
+            workspace.build("//app", env=env)
+            with PackageImporter(workspace.root / "hermpkg-out/app/app.pt") as importer:
+                assert importer.load_pickle("m", "one.pkl") == value
+
+
 def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
     workspace: Workspace, runtime: str
 ) -> None:

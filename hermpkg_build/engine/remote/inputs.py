@@ -13,6 +13,7 @@ from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.remote.worker import OUTPUT, REQUEST, WORKSPACE, request_bytes
 from hermpkg_build.engine.remote.worker_code import WORKER, worker_code
+from hermpkg_build.factories.child import SOURCES_SPEAK
 from hermpkg_build.remote.grpc.execution import Command
 from hermpkg_build.remote.reapi.merkle import InputRoot, input_root
 from hermpkg_build.remote.transport import Blob
@@ -77,7 +78,7 @@ def worker_command(settings: RemoteSettings) -> Command:
     Its environment variables are few and the same for everybody; where everything is at the same place,
     the dynamic loader looks where it does here.
     """
-    interpreter = [settings.python or sys.executable, "-I", "-B", "-X", "utf8"]
+    interpreter = [settings.python or sys.executable, "-I", "-B", *SOURCES_SPEAK, "-X", "utf8"]
     libraries = {} if settings.python else library_paths()
     return Command(
         arguments=(*interpreter, f"{_TOOL}/{WORKER}"),

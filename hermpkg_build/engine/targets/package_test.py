@@ -29,6 +29,7 @@ from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import BuildInterruptedError, PackageTestError
+from hermpkg_build.factories.child import SOURCES_SPEAK
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.store.action_cache import ActionResult
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import TargetResult
 
 _TEST_VERSION = 3
-_CODE_SUFFIXES = (".py", ".so", ".pyd", ".dylib")
-"""Files of extern packages that tests may run."""
+_CODE = re.compile(r"\.(?:py|pyc|pyd|dylib|so(?:\.[\d.]+)?)$")
+"""What the names of files of extern packages end in that tests may run."""
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: \[Errno \d+\] .*?: '([^']+)'$")
 """The last line of a traceback that tells of a file by its path."""
@@ -193,7 +194,7 @@ def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
     files = [place for place in places if tree.is_file(place)]
     for place in places:
         for folder in folders_below(place, str, inner_folders):
-            code = [name for name in tree.entries(folder) or {} if name.endswith(_CODE_SUFFIXES)]
+            code = [name for name in tree.entries(folder) or {} if _CODE.search(name)]
             files += [path for name in code if tree.is_file(path := os.path.join(folder, name))]
     names = [context.environment.name_of(path) or path for path in files]
     return [[name, digest.hash] for name, digest in zip(names, tree.digests(files), strict=True)]
@@ -292,7 +293,7 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
     path = os.path.join(folder, "request.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(request, file)
-    return [sys.executable, "-I", "-B", package_test_main.__file__, path]
+    return [sys.executable, "-I", "-B", *SOURCES_SPEAK, package_test_main.__file__, path]
 
 
 def _tool_path(context: TargetContext, folder: str) -> str:
