@@ -14,6 +14,7 @@ from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.files import write_all_at
 from hermpkg_build.disk.midstates import WORTHWHILE, Midstate, Sha256, last_before, remembering_hash
 from hermpkg_build.disk.signatures import FileSignature
+from hermpkg_build.disk.spare_files import Spare
 
 _STEP = 4 << 20
 """So many bytes are copied or hashed before it is seen whether anybody still wants that."""
@@ -25,11 +26,15 @@ _NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPE
 
 
 class KnownFile(NamedTuple):
-    """What is known of a file: its digest, its signature, and midstates on the way to the digest."""
+    """What is known of a file: its digest, its signature, and midstates on the way to the digest.
+
+    There can be a `spare` file that begins as it does.
+    """
 
     sha256: str
     signature: FileSignature
     midstates: Sequence[Midstate] = ()
+    spare: Spare | None = None
 
     @property
     def size(self) -> int:
@@ -40,17 +45,20 @@ class KnownFile(NamedTuple):
 class FirstBytes(Closing):
     """The `first` bytes of an open file `source`, which is `known`, on their way to the start of `target`.
 
-    One thread copies them, and another hashes what no midstate tells of them, until this is closed.
+    One thread copies them, but those that are `there` already, and another hashes what no midstate tells of
+    them, until this is closed.
     """
 
-    def __init__(self, source: int, target: int, first: memoryview, known: KnownFile) -> None:
+    def __init__(
+        self, source: int, target: int, first: memoryview, known: KnownFile, *, there: int = 0
+    ) -> None:
         self.size: int = len(first)
         self._source = source
         self._target = target
         self._first = first
         self._kernel_copies = sys.platform == "linux" and hasattr(os, "copy_file_range")
         self._hash, start = _begun(known.midstates, self.size)
-        self._copying = _Steps(0, self.size, self._copy)
+        self._copying = _Steps(min(there, self.size), self.size, self._copy)
         self._hashing = _Steps(start, self.size, self._follow)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
@@ -20,6 +21,7 @@ from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.midstates import Sha256, midstates_of
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.disk.spare_files import WORTHWHILE, Spare, replace_and_keep, taken
 
 _MODE = 0o644
 _LARGEST_REST = 64 << 20
@@ -27,15 +29,20 @@ _LARGEST_REST = 64 << 20
 
 
 def replace_records(
-    path: str, *, known: KnownFile, contents: Callable[[PresentArchive], Mapping[str, bytes] | None]
+    path: str,
+    *,
+    known: KnownFile,
+    contents: Callable[[PresentArchive], Mapping[str, bytes] | None],
+    spare: str = "",
 ) -> KnownFile | None:
     """Replace the archive at `path`, which this version wrote, by one with other `contents` of some records.
 
     These are given the archive as it is, and return the new bytes by record, none of them a tensor's. None,
     and nothing is done, where they return None, where the archive is not the file that is `known`, or not
     laid out as archives are written. For the bytes before a midstate its signature vouches, for all others
-    its digest. The result has the bytes that `write_archive` would give it. Raises OSError, ArchiveError,
-    and KeyError for records that are not there; `path` is then as it was.
+    its digest. The result has the bytes that `write_archive` would give it. At `spare` the file may lie that
+    is known to begin as this one; this one is kept there then, if that is worth it. Raises OSError,
+    ArchiveError, and KeyError for records that are not there; `path` is then as it was.
     """
     descriptor = os.open(path, READ)
     try:
@@ -44,21 +51,38 @@ def replace_records(
         with (
             mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped,
             memoryview(mapped) as view,
-            NewFile(os.path.dirname(path), mode=_MODE) as new,
+            _target(path, known, spare) as (new, there),
         ):
             archive = PresentArchive(path, view)
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
-            with FirstBytes(descriptor, new.descriptor, view[: archive.end_of_tensors()], known) as first:
+            tensors = view[: archive.end_of_tensors()]
+            with FirstBytes(descriptor, new.descriptor, tensors, known, there=there) as first:
                 changed = contents(archive)
                 rest = None if changed is None else archive.rest_with(changed)
                 hashed = None if rest is None else _completed(new.descriptor, view, rest, known, first)
-            if hashed is None or signature_of(os.fstat(descriptor)) != known.signature:
+            if rest is None or hashed is None or signature_of(os.fstat(descriptor)) != known.signature:
                 return None
-            new.replace(path)
+            kept = None
+            if spare and rest.start >= WORTHWHILE:
+                kept = replace_and_keep(new, path, descriptor, spare)
+            else:
+                new.replace(path)
             signature = signature_of(os.fstat(new.descriptor))
-            return KnownFile(hashed.hexdigest(), signature, midstates_of(hashed))
+            next_spare = None if kept is None else Spare(kept, rest.start)
+            return KnownFile(hashed.hexdigest(), signature, midstates_of(hashed), next_spare)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _target(path: str, known: KnownFile, spare: str) -> Iterator[tuple[NewFile, int]]:
+    """Open the file that is to replace the one at `path`; so many of its bytes are there already."""
+    if known.spare is not None and (new := taken(spare, known.spare, mode=_MODE)) is not None:
+        with new:
+            yield new, known.spare.same
+    else:
+        with NewFile(os.path.dirname(path), mode=_MODE) as new:
+            yield new, 0
 
 
 class _Rest(NamedTuple):
@@ -142,6 +166,7 @@ def _completed(
         os.lseek(target, first.size, os.SEEK_SET)
         write_all(target, before)
         write_all(target, rest.data)
+        os.ftruncate(target, rest.start + len(rest.data))
         same.update(before)
         old = same.copy()
         old.update(after)

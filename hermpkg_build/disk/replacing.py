@@ -66,10 +66,10 @@ class NewFile(Closing):
         """
         if not self._is_aside:
             try:
-                _link(self.descriptor, path)
+                link_open_file(self.descriptor, path)
             except FileExistsError:
                 _refuse_device(path)
-                _link(self.descriptor, self._aside)
+                link_open_file(self.descriptor, self._aside)
             else:
                 return
         self._is_aside = True
@@ -115,8 +115,8 @@ def _refuse_device(path: str) -> None:
         raise OSError(errno.EINVAL, "it is no regular file", path)
 
 
-def _link(descriptor: int, path: str) -> None:
-    """Give a name to a file that has none."""
+def link_open_file(descriptor: int, path: str) -> None:
+    """Give an open file a name, or one more on the same file system. Raises OSError."""
     # Naming a folder's descriptor is what makes Python use linkat(2) with AT_SYMLINK_FOLLOW, the
     # one way to link an unnamed file without privileges.
     descriptors = os.open(_DESCRIPTORS, READ)
@@ -131,7 +131,7 @@ def name_open_file(descriptor: int, path: str) -> None:
 
     The file is locked against `remove_unless_open` as long as it is open.
     """
-    _link(descriptor, path)
+    link_open_file(descriptor, path)
     _lock(descriptor, alone=True)
 
 

@@ -153,19 +153,22 @@ def _entry(record: str, data: bytes) -> bytes:
 
 def _renew(stored: StoredSnapshot, edits: _Edits, root: str, row: Row, table: TextTable) -> bool:
     """Renew the artifact of a row of the snapshot's targets; False where that takes a build."""
-    from hermpkg_build.archive.first_bytes import KnownFile
     from hermpkg_build.archive.replaced_records import replace_records
-    from hermpkg_build.engine.noted_midstates import keep_midstates, noted_midstates
+    from hermpkg_build.engine.noted_beginnings import keep_beginning, known_file, spare_path
 
     label, path = row[0], os.path.join(root, row[1])
     held, (sha256, signature) = table.packed[label], stored.outputs[path]
     if signature is None:
         return False
-    known = KnownFile(sha256, signature, noted_midstates(root, label, sha256))
-    done = replace_records(path, known=known, contents=lambda old: edits.contents(old, held))
+    done = replace_records(
+        path,
+        known=known_file(root, label, sha256, signature),
+        contents=lambda old: edits.contents(old, held),
+        spare=spare_path(root, label),
+    )
     if done is None:
         return False
-    keep_midstates(root, label, done.sha256, done.midstates)
+    keep_beginning(root, label, done.sha256, done.midstates, done.spare)
     row[2:4] = done.sha256, done.size
     stored.outputs[path] = done.sha256, done.signature
     return True

@@ -16,7 +16,7 @@ from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.midstates import WORTHWHILE, Midstate, midstates_of, remembering_hash
 from hermpkg_build.disk.output_folders import check_no_link
-from hermpkg_build.engine.noted_midstates import keep_midstates
+from hermpkg_build.engine.noted_beginnings import discard_spare, keep_beginning
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable
@@ -92,9 +92,11 @@ class ArtifactFile:
             ) from error
         build = self.build
         label = self.target.label
+        root = build.context.workspace.root
+        discard_spare(root, str(label))
         digest, midstates = write_artifact(self.target, self.path, self.request, build.content, build.journal)
         build.notes.keep_artifact(label, self.path, digest)
-        keep_midstates(build.context.workspace.root, str(label), digest.hash, midstates)
+        keep_beginning(root, str(label), digest.hash, midstates)
         return digest
 
 

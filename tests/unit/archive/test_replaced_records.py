@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 import tempfile
 import threading
@@ -19,7 +20,7 @@ from hermpkg_build.archive import first_bytes, replaced_records
 from hermpkg_build.archive.first_bytes import FirstBytes, KnownFile
 from hermpkg_build.archive.replaced_records import PresentArchive, replace_records
 from hermpkg_build.archive.writer import Record, write_archive
-from hermpkg_build.disk import midstates
+from hermpkg_build.disk import midstates, spare_files
 from hermpkg_build.disk.midstates import Midstate, midstates_of, remembering_hash
 from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.errors import ArchiveError
@@ -40,8 +41,10 @@ def known(path: Path, found: Sequence[Midstate] = ()) -> KnownFile:
     return KnownFile(hashlib.sha256(path.read_bytes()).hexdigest(), signature_of(path.stat()), found)
 
 
-def replace(path: Path, new: Mapping[str, bytes], was: KnownFile | None = None) -> KnownFile | None:
-    return replace_records(str(path), known=was or known(path), contents=lambda _: new)
+def replace(
+    path: Path, new: Mapping[str, bytes], was: KnownFile | None = None, *, spare: str = ""
+) -> KnownFile | None:
+    return replace_records(str(path), known=was or known(path), contents=lambda _: new, spare=spare)
 
 
 @given(
@@ -217,6 +220,50 @@ def test_where_the_kernel_does_not_copy(archive: Path, monkeypatch: pytest.Monke
         assert replace(archive, {"a.py": b"new"}) is not None
         assert archive.read_bytes() != before
     assert os.listdir(archive.parent) == ["one.pt"]
+
+
+def test_after_an_edit_only_the_end_is_written(
+    large: tuple[Path, KnownFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, was = large
+    spare = path.parent / "spares" / "large"
+    copied: list[tuple[int, int]] = []
+    copy = FirstBytes._copy
+    monkeypatch.setattr(FirstBytes, "_copy", lambda *given: (copied.append(given[1:]), copy(*given)))
+    monkeypatch.setattr(spare_files, "_is_local", lambda device: True)
+    for number, size in enumerate((9, 700_000, 10, 0, 11)):
+        text = str(number).encode() * size
+        copied.clear()
+        written = spare.read_bytes() if spare.exists() else b""
+        done = replace(path, {"a.py": text}, was, spare=str(spare))
+        assert done is not None
+        if done.spare is None or (number and spare.read_bytes() == written):
+            pytest.skip("this file system keeps none")
+        assert done == known(path, done.midstates)._replace(spare=done.spare)
+        write(path.parent / "other.pt", {**LARGE, "a.py": text})
+        assert path.read_bytes() == (path.parent / "other.pt").read_bytes()
+        assert bool(copied) == (not number)
+        assert os.listdir(spare.parent) == ["large"]
+        was = done
+
+
+def test_who_reads_an_archive_sees_no_later_edit(
+    large: tuple[Path, KnownFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, was = large
+    monkeypatch.setattr(spare_files, "_is_local", lambda device: True)
+    read: list[tuple[bytes, mmap.mmap]] = []
+    for number in range(6):
+        if number % 3:
+            with path.open("rb") as file:
+                read.append((file.read(), mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+        new = {"a.py": str(number).encode() * 100}
+        done = replace(path, new, was, spare=str(path.parent / "spare"))
+        assert done is not None
+        was = done
+    for data, mapped in read:
+        assert mapped[:] == data
+        mapped.close()
 
 
 @pytest.mark.parametrize("what", ["_copy", "_follow"])

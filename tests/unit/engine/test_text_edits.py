@@ -11,12 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build.archive import replaced_records
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind
 from hermpkg_build.core.manifest_bytes import entry_bytes
+from hermpkg_build.disk import spare_files
 from hermpkg_build.disk.midstates import RememberingHash, remembering_hash
 from hermpkg_build.engine import text_edits, text_uses
+from hermpkg_build.engine.noted_beginnings import spare_path
 from hermpkg_build.engine.noted_texts import note_path
 from hermpkg_build.engine.snapshot_check import (
     present_signature,
@@ -221,13 +224,44 @@ def test_tensors_are_hashed_when_they_are_written(
         assert way.by_look
         assert 0 < sum(hashed) < 3 << 20, "of twelve mebibytes"
     note = Path(note_path(str(workspace.root), "//pkg:three", "midstates"))
-    sha256, rows = json.loads(note.read_bytes())
+    sha256, rows, spare = json.loads(note.read_bytes())
     assert sha256 == hashlib.sha256((workspace.artifact.parent / "three.pt").read_bytes()).hexdigest()
     for wrong, by_look in (([[rows[-1][0], "00" * 40]], False), ("no rows", True), ([], True)):
-        note.write_text(json.dumps([sha256, wrong]))
+        note.write_text(json.dumps([sha256, wrong, spare]))
         workspace.write("pkg/c.py", f"def f():\n    return 1  # {wrong}\n")
         assert workspace.build() == by_look
-        sha256, _ = json.loads(note.read_bytes())
+        sha256, _, spare = json.loads(note.read_bytes())
+
+
+def test_what_an_artifact_was_serves_for_the_next_edit_until_a_build(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spare_files, "_is_local", lambda device: True)
+    monkeypatch.setattr(replaced_records, "WORTHWHILE", 0)
+    note = Path(note_path(str(workspace.root), "//pkg:one", "midstates"))
+    spare = Path(spare_path(str(workspace.root), "//pkg:one"))
+    inodes: list[int] = []
+
+    def edit(text: str) -> bytes:
+        inodes.append(workspace.artifact.stat().st_ino)
+        workspace.write("pkg/c.py", f"def f():\n    return 1  # {text}\n")
+        time.sleep(TICK_S)
+        _, way = build(workspace.root, workspace.cache)
+        assert way.by_look
+        return workspace.artifact.read_bytes()
+
+    for number in range(4):
+        edit(f"{number}")
+        if not spare.exists():
+            pytest.skip("this file system keeps none")
+    assert len({*inodes[-3:]}) == 2, "two files take turns"
+    for wrong in ([[1, 2, 3, 4, 5], 100], [[1], 2], "spare", [], {}, [None, None], None):
+        sha256, rows, _ = json.loads(note.read_bytes())
+        note.write_text(json.dumps([sha256, rows, wrong]))
+        last = edit(f"{wrong}")
+    assert spare.exists()
+    assert not build(workspace.root, workspace.cache, from_nothing=True)[1].by_look
+    assert (workspace.artifact.read_bytes(), os.listdir(spare.parent)) == (last, [])
 
 
 def test_a_full_disk_is_left_to_a_build_that_tells_of_it(
