@@ -11,7 +11,7 @@ import builtins
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from hermpkg_build.core.module_names import is_within, parent_of, top_of
@@ -69,6 +69,8 @@ def import_statement(
         if not space.module_allowed(name):
             raise ImportError(f"the module {name!r} is not allowed here", name=name)
         return space.import_extern(name, fromlist)
+    if _is_for_generated_code(name):
+        return builtins.__import__(name, None, None, fromlist or (), 0)
     raise missing_module(space, name)
 
 
@@ -199,7 +201,23 @@ def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str,
     """
     if namespace is None or namespace is not local_names:
         return False
+    return "__import__" not in _importing_frame().f_code.co_names
+
+
+def _is_for_generated_code(name: str) -> bool:
+    """Tell whether a library runs text of its own, in the names of a packaged module, that imports the library.
+
+    attrs writes methods so, in whose text is ``__import__('attr._make')``.
+    """
+    frame = _importing_frame()
+    if frame.f_back is None or frame.f_code.co_filename == frame.f_globals.get("__file__"):
+        return False
+    runs_it = top_of(str(frame.f_back.f_globals.get("__name__")))
+    return runs_it == top_of(name) != top_of(__name__)
+
+
+def _importing_frame() -> FrameType:
     frame = sys._getframe(1)
     while frame.f_globals.get("__name__") == __name__ and frame.f_back is not None:
         frame = frame.f_back
-    return "__import__" not in frame.f_code.co_names
+    return frame

@@ -157,6 +157,42 @@ def test_libraries_find_modules_of_their_own(load, host) -> None:
     assert load(files, externs=["other"]).import_module("app").ask() == "host"
 
 
+GENERATOR = """
+import sys
+
+def generated(cls, text):
+    names = dict(vars(sys.modules[cls.__module__]))
+    eval(compile(text, "<generated>", "exec"), names)
+    return names["answer"]
+"""
+GENERATED = """
+from library import generated
+
+class Thing:
+    pass
+
+def ask(name):
+    return generated(Thing, f"answer = __import__({name!r})")
+
+def own(name):
+    return __import__(name)
+
+def called_back():
+    return generated(Thing, "from app import own; answer = own('_library')")
+"""
+
+
+def test_code_that_a_library_generates_for_a_packaged_class_finds_the_library(load, host) -> None:
+    """As that of attrs, which names `attr`, does."""
+    host("_library", GENERATOR)
+    host("library", "from _library import generated\n")
+    app = load({"app.py": GENERATED}, externs=["library"]).import_module("app")
+    assert app.ask("_library").__name__ == "_library"
+    for call in (lambda: app.own("_library"), app.called_back, lambda: app.ask("helper")):
+        with pytest.raises(ModuleNotFoundError, match="in the artifact"):
+            call()
+
+
 def test_two_packages_get_each_its_own(load, host) -> None:
     files = {"lib/__init__.py": "", "lib/net.py": NET}
     nets = [
