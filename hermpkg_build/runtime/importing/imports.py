@@ -205,7 +205,7 @@ def _comes_from_c(namespace: Mapping[str, Any] | None, local_names: Mapping[str,
 
 
 def _is_for_generated_code(name: str) -> bool:
-    """Tell whether a library runs text of its own, in the names of a packaged module, that imports the library.
+    """Tell whether a library runs its own text in the names of a packaged module, and imports itself there.
 
     attrs writes methods so, in whose text is ``__import__('attr._make')``.
     """
