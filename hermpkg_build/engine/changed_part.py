@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -139,7 +139,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
             warnings=build.journal.warnings,
         ),
         Rests.of(_resting(build, result, files), build.journal.warnings_by_target()),
-        _texts(build, result.targets),
+        _texts(build, result.targets, files),
         declared_bytes(build.build_files()),
     )
 
@@ -179,7 +179,7 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
             declared=before.declared,
         ),
         rests,
-        _texts(build, whole.targets, part.examined),
+        _texts(build, whole.targets, files, part.examined, renumbered),
     )
 
 
@@ -195,10 +195,8 @@ def keep_narrowed(path: str, snapshot: Snapshot, larger: Examined, rests: Rests)
         for text in snapshot.warnings
         if text in rests.warnings
     }
-    resting = {
-        label: [snapshot.files.place(paths[file]) for file in rests.of_targets({label}) or ()]
-        for label in labels
-    }
+    numbers = {at: snapshot.files.place(name) for at, name in enumerate(paths) if name in snapshot.files}
+    resting = {label: [numbers[file] for file in rests.of_targets({label}) or ()] for label in labels}
     try:
         declared = _read_beside(larger.path, "declared", snapshot.declared)
     except ValueError:
@@ -207,7 +205,7 @@ def keep_narrowed(path: str, snapshot: Snapshot, larger: Examined, rests: Rests)
         path,
         replace(snapshot, declared=""),
         Rests.of(resting, about),
-        texts.of_targets(labels) if texts is not None else None,
+        texts.of_targets(labels).renumbered(numbers) if texts is not None else None,
         declared,
     )
 
@@ -286,21 +284,34 @@ def _needed_by(targets: Mapping[Label, Target], label: Label) -> list[Label]:
     return [other for other in target.dependencies if not isinstance(targets[other], PythonModules)]
 
 
-def _texts(build: Build, targets: Sequence[TargetResult], before: Examined | None = None) -> TextTable | None:
+def _texts(
+    build: Build,
+    targets: Sequence[TargetResult],
+    files: ObservedTable,
+    before: Examined | None = None,
+    renumbered: Mapping[int, int] | None = None,
+) -> TextTable | None:
     """Return what `targets` do with texts of modules, of which `before` tells where they were not built.
 
-    None where an edit of a text is told of, or has to be shared.
+    The `files` of that may have been `renumbered`. None where an edit of a text is told of, or has to be
+    shared.
     """
     if build.journal.warnings or build.shared is not None or build.executor is not None:
         return None
-    known = load_table(before.path, before.snapshot.texts) if before is not None else None
-    if before is not None and known is None:
-        return None
+    table: TextTable | None = None
+    known: Collection[int] = ()
+    if before is not None:
+        table, known = load_table(before.path, before.snapshot.texts), range(len(before.snapshot.files))
+        if table is not None and renumbered is not None:
+            table, known = table.renumbered(renumbered), renumbered.values()
+        if table is None:
+            return None
     return build.context.texts.table(
         {target.label for target in targets},
+        files,
         by_text=build.context.tree.files_by_text(),
-        known_files=before.snapshot.files if before is not None else (),
-        before=known,
+        known=known,
+        before=table,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps
@@ -22,12 +22,14 @@ from hermpkg_build.disk.signatures import is_settled
 from hermpkg_build.disk.unchanged_files import read_file
 from hermpkg_build.engine.noted_texts import keep_texts
 from hermpkg_build.engine.snapshot_check import root_of
-from hermpkg_build.engine.text_uses import TextTable, load_table
+from hermpkg_build.engine.text_uses import load_table
 from hermpkg_build.errors import HermpkgError
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.replaced_records import PresentArchive
+    from hermpkg_build.engine.observed_table import ObservedTable
     from hermpkg_build.engine.snapshot_check import StoredSnapshot
+    from hermpkg_build.engine.text_uses import Uses
 
     Row = list[Any]
 
@@ -63,33 +65,37 @@ def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[
     labels: list[str] = []
     if texts:
         table = load_table(path, stored.values["texts"])
-        if table is None or not texts.keys() <= table.packed_files():
+        numbers = {files.place(name): name for name in texts}
+        if table is None or not numbers.keys() <= table.records.keys():
             return None
-        labels = _holding(table.packed, texts)
+        held = _held_among(numbers, table.packed)
+        labels = [*held]
         rows = {str(row[0]): row for row in stored.values["targets"]}
-        edits = _Edits(texts, before, table.searched)
-        for label in labels:
-            if not _renew(stored, edits, root_of(path), rows[label], table):
+        searched = {name for number, name in numbers.items() if number in table.searched}
+        edits = _Edits(texts, before, searched)
+        for label, own in held.items():
+            records = {numbers[number]: table.records[number] for number in own}
+            if not _renew(stored, edits, root_of(path), rows[label], records):
                 return None
-            digests = {
-                file: (before[file], files[file][0]) for file in texts.keys() & table.packed[label].keys()
-            }
-            keep_texts(root_of(path), label, digests)
-        for label in _holding(table.listed, texts):
-            rows[label][2:4] = _digest_of_files(files, table.listed[label])
+            keep_texts(root_of(path), label, {file: (before[file], files[file][0]) for file in records})
+        for label in _held_among(numbers, table.listed):
+            rows[label][2:4] = _digest_of_files(files, table.listed[label], root_of(path))
     replace_file(path, stored.to_bytes())
     return labels
 
 
-def _holding(uses: Mapping[str, Mapping[str, str]], files: Collection[str]) -> list[str]:
-    return [label for label, held in uses.items() if not held.keys().isdisjoint(files)]
+def _held_among(files: Collection[int], uses: Uses) -> dict[str, set[int]]:
+    """Return those of `files` that each target holds, where it holds any."""
+    wanted = set(files)
+    return {label: found for label, held in uses.items() if (found := wanted.intersection(held))}
 
 
-def _digest_of_files(files: Mapping[str, Any], listed: Mapping[str, str]) -> tuple[str, int]:
+def _digest_of_files(files: ObservedTable, listed: Iterable[int], root: str) -> tuple[str, int]:
     """Return the digest of a target that lists modules, as a build gives it, and the size of all of them."""
     digests = {}
-    for path, shown in listed.items():
+    for path in map(files.paths.__getitem__, listed):
         hash_, signature = files[path]
+        shown = path.removeprefix(os.path.join(root, ""))
         digests[shown] = Digest(hash_, signature[0] if signature else os.stat(path).st_size)
     found = fingerprint({shown: str(digest) for shown, digest in digests.items()})
     return found.hash, sum(digest.size for digest in digests.values())
@@ -110,7 +116,9 @@ class _Edits:
         self._same: dict[str, bool] = {}
 
     def contents(self, archive: PresentArchive, held: Mapping[str, str]) -> dict[str, bytes] | None:
-        """Return the new contents of an artifact's records, which are the files `held`, and of its manifest.
+        """Return the new contents of those records of an artifact that are edited, and of its manifest.
+
+        The edited files that it holds are `held`, with the names of their records.
 
         None where more than the text has changed.
         """
@@ -118,8 +126,8 @@ class _Edits:
 
         manifest = archive.read(MANIFEST)
         new: dict[str, bytes] = {}
-        for path in self._texts.keys() & held.keys():
-            record, text = held[path], self._texts[path]
+        for path, record in held.items():
+            text = self._texts[path]
             old = archive.read(record)
             entry = _entry(record, old)
             if not self._is_edit_of_text(path, old) or manifest.count(entry) != 1:
@@ -151,13 +159,16 @@ def _entry(record: str, data: bytes) -> bytes:
     return dumps({record: {"digest": str(Digest.of(data)), "kind": "module"}})[1:-1]
 
 
-def _renew(stored: StoredSnapshot, edits: _Edits, root: str, row: Row, table: TextTable) -> bool:
-    """Renew the artifact of a row of the snapshot's targets; False where that takes a build."""
+def _renew(stored: StoredSnapshot, edits: _Edits, root: str, row: Row, held: Mapping[str, str]) -> bool:
+    """Renew the artifact of a row of the snapshot's targets, which has the files `held` as these records.
+
+    False where that takes a build.
+    """
     from hermpkg_build.archive.replaced_records import replace_records
     from hermpkg_build.engine.noted_beginnings import keep_beginning, known_file, spare_path
 
     label, path = row[0], os.path.join(root, row[1])
-    held, (sha256, signature) = table.packed[label], stored.outputs[path]
+    sha256, signature = stored.outputs[path]
     if signature is None:
         return False
     done = replace_records(

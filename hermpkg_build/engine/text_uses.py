@@ -8,16 +8,23 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from typing import TypeAlias
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from hermpkg_build.disk.files import read_limited
 
-Uses: TypeAlias = dict[str, dict[str, str]]
-"""By label, the files that a target holds or lists, by absolute path, each with its name there."""
+if TYPE_CHECKING:
+    from hermpkg_build.engine.observed_table import ObservedTable
 
-_MOST_USES = 200_000
-"""A table of more would take longer to keep than it saves."""
+_NUMBER: Final = "I"
+"""Files are numbered by 32 bits."""
+
+Uses: TypeAlias = "dict[str, array[int]]"
+"""By label, the files that a target holds or lists, by their numbers in the snapshot of a table."""
+
+_LARGEST: Final = 1 << 30
+"""Bytes of a table, which has four for each use."""
 
 
 def texts_path(path: str) -> str:
@@ -29,33 +36,25 @@ class TextUses:
     """What targets of this build do with texts of modules; for any thread."""
 
     def __init__(self) -> None:
-        self._packed: Uses = {}
-        self._listed: Uses = {}
-        self._count = 0
+        self._records: dict[str, str] = {}
+        self._packed: dict[str, Sequence[str]] = {}
+        self._listed: dict[str, Sequence[str]] = {}
         self._searched: set[str] = set()
         self._read: set[str] = set()
         self._lock = threading.Lock()
 
     def note_packed(self, label: str, records: Iterable[tuple[str, str]]) -> None:
         """Note the files, by absolute path, that are records of the artifact `label`, by name."""
-        found: dict[str, str] = {}
-        for path, record in records:
-            if found.setdefault(path, record) != record:
-                self.note_read([path])
-        self._note(self._packed, label, found)
-
-    def note_listed(self, label: str, files: Mapping[str, str]) -> None:
-        """Note the files, by absolute path, that make the digest of `label`, with their workspace paths."""
-        self._note(self._listed, label, dict(files))
-
-    def _note(self, uses: Uses, label: str, files: dict[str, str]) -> None:
+        found = [*records]
         with self._lock:
-            self._count += len(files)
-            if self._count <= _MOST_USES:
-                uses[label] = files
-            else:  # There will be no table.
-                self._packed.clear()
-                self._listed.clear()
+            known = self._records.setdefault
+            self._read.update(path for path, record in found if known(path, record) != record)
+            self._packed[label] = [path for path, _ in found]
+
+    def note_listed(self, label: str, paths: Sequence[str]) -> None:
+        """Note the files, by absolute path, that make the digest of `label`."""
+        with self._lock:
+            self._listed[label] = paths
 
     def note_searched(self, paths: Iterable[str]) -> None:
         """Note files of which the code and the `quoted_names` decide what a target is, and nothing else."""
@@ -70,91 +69,118 @@ class TextUses:
     def table(
         self,
         labels: Collection[str],
+        files: ObservedTable,
         *,
         by_text: Collection[str],
-        known_files: Collection[str] = (),
+        known: Collection[int] = (),
         before: TextTable | None = None,
     ) -> TextTable | None:
         """Return the table for the targets `labels`, of which this build may have built a part.
 
-        `by_text` are files whose every byte may count. Of the targets that were not built `before` tells,
-        and `known_files` are all files that these were built from. None where the table would be too large,
-        or is not known of the other targets.
+        `files` are those of the snapshot that it is for. `by_text` are files whose every byte may count. Of
+        the targets that were not built `before` tells, and `known` are all files that these were built from.
+        None where a file is not among `files`.
         """
+        number = files.place
         with self._lock:
-            if self._count > _MOST_USES:
+            try:
+                packed = {label: array(_NUMBER, map(number, own)) for label, own in self._packed.items()}
+                listed = {label: array(_NUMBER, map(number, own)) for label, own in self._listed.items()}
+            except KeyError:
                 return None
-            packed = {**(before.packed if before else {}), **self._packed}
-            listed = {**(before.listed if before else {}), **self._listed}
-            refused = {*by_text, *self._read}
-            searched = {*(before.searched if before else ()), *self._searched}
+            records = {number(path): name for path, name in self._records.items() if path in files}
+            refused = {number(path) for path in {*by_text, *self._read} if path in files}
+            searched = {number(path) for path in self._searched if path in files}
         if before is not None:
-            refused |= {*known_files} - before.packed_files()
-        packed = {label: _without(files, refused) for label, files in packed.items() if label in labels}
-        table = TextTable(
-            packed, listed, searched & {path for files in packed.values() for path in files}
-        ).of_targets(labels)
-        is_small = sum(map(len, (*table.packed.values(), *table.listed.values()))) <= _MOST_USES
-        return table if is_small else None
+            packed, listed = {**before.packed, **packed}, {**before.listed, **listed}
+            refused.update(set(known) - before.records.keys())
+            refused.update(at for at, name in before.records.items() if records.setdefault(at, name) != name)
+            searched |= before.searched
+        kept = TextTable(records, packed, listed, searched).of_targets(labels)
+        return TextTable(
+            {at: name for at, name in kept.records.items() if at not in refused},
+            kept.packed,
+            kept.listed,
+            kept.searched,
+        )
 
 
 def load_table(path: str, sha256: str) -> TextTable | None:
     """Return the table of the snapshot at `path`; None where it is not that which was kept with it."""
     try:
-        data = read_limited(texts_path(path)) if sha256 else b""
+        data = read_limited(texts_path(path), _LARGEST) if sha256 else b""
         return TextTable.of_bytes(data) if hashlib.sha256(data).hexdigest() == sha256 else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
 
-def _without(files: Mapping[str, str], refused: Collection[str]) -> dict[str, str]:
-    return {path: name for path, name in files.items() if path not in refused}
-
-
 class TextTable:
-    """What targets do with texts of modules.
+    """What targets do with texts of modules, by the numbers of their files in a snapshot.
 
-    `packed` are files that are records of artifacts, of which nothing else counts but their code, and the
-    `quoted_names` of those that were `searched`. `listed` are all files whose digests make that of a target.
+    `records` are the names of files that are `packed` as records of artifacts, of which nothing else counts
+    but their code, and the `quoted_names` of those that were `searched`. Other files may be `packed`, too.
+    `listed` are all files whose digests make that of a target.
     """
 
-    __slots__ = ("listed", "packed", "searched")
+    __slots__ = ("listed", "packed", "records", "searched")
 
-    def __init__(self, packed: Uses, listed: Uses, searched: Collection[str] = ()) -> None:
+    def __init__(
+        self, records: Mapping[int, str], packed: Uses, listed: Uses, searched: Collection[int] = ()
+    ) -> None:
+        self.records: Mapping[int, str] = records
         self.packed: Uses = packed
         self.listed: Uses = listed
-        self.searched: frozenset[str] = frozenset(searched)
-
-    def packed_files(self) -> frozenset[str]:
-        """Return all files that are records of artifacts."""
-        return frozenset(path for files in self.packed.values() for path in files)
+        self.searched: frozenset[int] = frozenset(searched)
 
     def of_targets(self, labels: Collection[str]) -> TextTable:
         """Return the table with some targets only."""
-        one, other = (
+        packed, listed = (
             {label: files for label, files in uses.items() if label in labels}
             for uses in (self.packed, self.listed)
         )
-        return TextTable(one, other, self.searched)
+        held = set[int]().union(*packed.values())
+        records = {at: name for at, name in self.records.items() if at in held}
+        return TextTable(records, packed, listed, self.searched & held)
 
-    def to_bytes(self) -> bytes:
-        """Return the table as bytes, which has each name once."""
-        pairs: dict[tuple[str, str], int] = {}
-        form = [
+    def renumbered(self, numbers: Mapping[int, int]) -> TextTable | None:
+        """Return the table with other numbers of files; None where one that is listed has none."""
+        packed, listed = (
             {
-                label: [pairs.setdefault(pair, len(pairs)) for pair in files.items()]
+                label: array(_NUMBER, [numbers[at] for at in files if at in numbers])
                 for label, files in uses.items()
             }
             for uses in (self.packed, self.listed)
-        ]
-        return json.dumps([list(pairs), *form, sorted(self.searched)]).encode(errors="surrogateescape")
+        )
+        if any(len(files) < len(self.listed[label]) for label, files in listed.items()):
+            return None
+        records = {numbers[at]: name for at, name in self.records.items() if at in numbers}
+        return TextTable(records, packed, listed, {numbers[at] for at in self.searched if at in numbers})
+
+    def to_bytes(self) -> bytes:
+        """Return the table as bytes, for interpreters of the same kind: a line of JSON, then all numbers."""
+        sizes = [{label: len(files) for label, files in uses.items()} for uses in (self.packed, self.listed)]
+        line = json.dumps([*sizes, len(self.searched), [*self.records.values()]])
+        columns = [*self.packed.values(), *self.listed.values()]
+        columns += [array(_NUMBER, sorted(self.searched)), array(_NUMBER, self.records)]
+        rows = b"".join(column.tobytes() for column in columns)
+        return b"%b\n%b" % (line.encode(errors="surrogateescape"), rows)
 
     @classmethod
     def of_bytes(cls, data: bytes) -> TextTable:
         """Return the table that `to_bytes` gave. Raises ValueError and what other values lead to."""
-        pairs, packed, listed, searched = json.loads(data.decode(errors="surrogateescape"))
-        one, other = (
-            {label: dict(pairs[at] for at in numbers) for label, numbers in uses.items()}
-            for uses in (packed, listed)
-        )
-        return cls(one, other, searched)
+        line, _, rest = data.partition(b"\n")
+        packed, listed, searched, names = json.loads(line.decode(errors="surrogateescape"))
+        numbers = array(_NUMBER)
+        numbers.frombytes(rest)
+        if len(numbers) != sum([*packed.values(), *listed.values(), searched, len(names)]):
+            raise ValueError("another number of files than the targets have")
+        start = 0
+
+        def taken(count: int) -> array[int]:
+            nonlocal start
+            start += count
+            return numbers[start - count : start]
+
+        one, other = ({label: taken(count) for label, count in uses.items()} for uses in (packed, listed))
+        searched = taken(searched)
+        return cls(dict(zip(taken(len(names)), names, strict=True)), one, other, searched)

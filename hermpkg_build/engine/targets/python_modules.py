@@ -35,9 +35,7 @@ def build_module(build: Build, target: ModuleTarget, _: NeedTargets) -> Built:
 def _analysed(build: Build, target: Target, modules: Sequence[DeclaredModule]) -> Built:
     found = facts_of_modules(build.context, target, modules, build.journal.warn)
     digests = {module.path: str(source.digest) for module, source in found}
-    build.context.texts.note_listed(
-        str(target.label), {build.context.absolute(path): path for path in digests}
-    )
+    build.context.texts.note_listed(str(target.label), [*map(build.context.absolute, digests)])
     return _up_to_date(
         target, Digest(fingerprint(digests).hash, sum(source.digest.size for _, source in found))
     )

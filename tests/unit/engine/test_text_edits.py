@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,9 +20,10 @@ from hermpkg_build.core.manifest import ManifestRecord, RecordKind
 from hermpkg_build.core.manifest_bytes import entry_bytes
 from hermpkg_build.disk import spare_files
 from hermpkg_build.disk.midstates import RememberingHash, remembering_hash
-from hermpkg_build.engine import text_edits, text_uses
+from hermpkg_build.engine import text_edits
 from hermpkg_build.engine.noted_beginnings import spare_path
 from hermpkg_build.engine.noted_texts import note_path
+from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.snapshot_check import (
     present_signature,
     read_stored,
@@ -176,7 +179,7 @@ REFUSED: dict[str, Callable[[Workspace], object]] = {
     "an artifact that is gone": lambda each: each.artifact.unlink(),
     "an artifact of other bytes": damage,
     "no table": lambda each: Path(texts_path(str(each.snapshot))).unlink(),
-    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[[], {}, {}, []]"),
+    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[{}, {}, 0, []]\n"),
     "garbage": lambda each: Path(texts_path(str(each.snapshot))).write_bytes(b"\xff"),
     "one more module": lambda each: each.write("pkg/d.py", ""),
     "code of another": lambda each: each.write("pkg/b.py", "from pkg import c, c as d\n"),
@@ -315,43 +318,80 @@ def test_entries_are_those_of_manifests() -> None:
         assert text_edits._entry(name, data) == entry_bytes(name, record)
 
 
+def files_of(*paths: str) -> ObservedTable:
+    return ObservedTable.of(dict.fromkeys(paths, ("00" * 32, None)))
+
+
+def table_of(uses: TextUses, labels: Collection[str], files: ObservedTable, **given: Any) -> TextTable:
+    table = uses.table(labels, files, by_text=(), **given)
+    assert table is not None
+    return table
+
+
+def values_of(table: TextTable | None) -> tuple[object, ...]:
+    assert table is not None
+    return table.records, table.packed, table.listed, table.searched
+
+
+TABLE = TextTable(
+    {0: "a.py", 2: "\udcff.py"},
+    {"//a": array("I", [0, 2, 1]), "//b": array("I")},
+    {"//c": array("I", [0])},
+    [0],
+)
+
+
 def test_tables_are_kept_as_they_are() -> None:
-    table = TextTable(
-        {"//a": {"/w/a.py": "a.py", "/w/\udcff.py": "\udcff.py"}, "//b": {}},
-        {"//c": {"/w/a.py": "a.py"}},
-        ["/w/a.py"],
+    assert values_of(TextTable.of_bytes(TABLE.to_bytes())) == values_of(TABLE)
+    for wrong in (TABLE.to_bytes() + b"more", TABLE.to_bytes()[:-4]):
+        with pytest.raises(ValueError, match="number of"):
+            TextTable.of_bytes(wrong)
+
+
+def test_tables_follow_their_files_to_other_numbers() -> None:
+    again = TABLE.renumbered({0: 7, 1: 3})
+    assert values_of(again) == (
+        {7: "a.py"},
+        {"//a": array("I", [7, 3]), "//b": array("I")},
+        {"//c": array("I", [7])},
+        {7},
     )
-    again = TextTable.of_bytes(table.to_bytes())
-    assert (again.packed, again.listed) == (table.packed, table.listed)
-    assert again.searched == {"/w/a.py"}
+    assert TABLE.renumbered({1: 0, 2: 1}) is None, "a digest is made of all files that are listed"
 
 
 def test_of_targets_that_were_not_built_the_table_before_tells() -> None:
     uses = TextUses()
     uses.note_packed("//b", [("/w/c.py", "c.py"), ("/w/new.py", "new.py"), ("/w/read.py", "read.py")])
-    before = TextTable({"//a": {"/w/c.py": "c.py"}, "//gone": {"/w/c.py": "c.py"}}, {})
-    table = uses.table({"//a", "//b"}, by_text=(), known_files=["/w/c.py", "/w/read.py"], before=before)
-    assert table is not None
-    assert table.packed == {"//a": {"/w/c.py": "c.py"}, "//b": {"/w/c.py": "c.py", "/w/new.py": "new.py"}}
+    uses.note_packed("//d", [("/w/twice.py", "other.py")])
+    c, twice = 0, 1
+    before = TextTable(
+        {c: "c.py", twice: "twice.py"}, {"//a": array("I", [c, twice]), "//gone": array("I", [c])}, {}
+    )
+    files = files_of("/w/c.py", "/w/twice.py", "/w/read.py", "/w/new.py")
+    table = table_of(uses, {"//a", "//b", "//d"}, files, known=range(3), before=before)
+    assert table.records == {c: "c.py", files.place("/w/new.py"): "new.py"}
+    assert {label: [*held] for label, held in table.packed.items()} == {
+        "//a": [c, twice],
+        "//b": [c, 3, 2],
+        "//d": [twice],
+    }
 
 
-def test_of_too_many_uses_there_is_no_table_and_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_uses, "_MOST_USES", 2)
+def test_of_files_that_a_snapshot_lacks_there_is_no_table() -> None:
     uses = TextUses()
-    uses.note_packed("//a", [("/w/a.py", "a.py"), ("/w/b.py", "b.py")])
-    table = uses.table({"//a"}, by_text=())
-    assert table is not None
-    uses.note_listed("//b", {"/w/b.py": "b.py"})
-    assert uses.table({"//a", "//b"}, by_text=()) is None
-    assert (uses._packed, uses._listed) == ({}, {})
+    uses.note_listed("//b", ["/w/b.py"])
+    assert uses.table({"//b"}, files_of("/w/a.py"), by_text=()) is None
 
 
 def test_a_file_that_is_two_records_is_not_only_a_text() -> None:
+    files = files_of("/w/c.py", "/w/e.py", "/w/f.py")
     uses = TextUses()
-    uses.note_packed("//a", [("/w/c.py", "c.py"), ("/w/c.py", "d.py"), ("/w/e.py", "e.py")])
-    table = uses.table({"//a"}, by_text=())
-    assert table is not None
-    assert table.packed_files() == {"/w/e.py"}
+    uses.note_packed(
+        "//a", [("/w/c.py", "c.py"), ("/w/c.py", "d.py"), ("/w/e.py", "e.py"), ("/w/f.py", "f.py")]
+    )
+    assert table_of(uses, {"//a"}, files).records == {1: "e.py", 2: "f.py"}
+    uses.note_packed("//b", [("/w/e.py", "other/e.py")])
+    assert table_of(uses, {"//a", "//b"}, files).records == {2: "f.py"}
 
 
 def test_snapshots_know_their_workspace(workspace: Workspace) -> None:
