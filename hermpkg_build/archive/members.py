@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 from typing import NamedTuple, final
 
@@ -15,7 +15,7 @@ flags, method, stamp, CRC, packed size, size, name length, extra length, comment
 attributes, local header offset"""
 
 _KIND = Struct("<6xH4xI4xI")
-_CHECKSUM = Struct("<12xI4xI")
+_COLUMNS = Struct("<12xI4xI14xI")
 _UNIX = 3
 _SYMLINK = 0o120000
 _FILE_TYPE = 0o170000
@@ -43,6 +43,14 @@ class Member(NamedTuple):
     def is_symlink(self) -> bool:
         """Whether the member is a symbolic link."""
         return self.mode & _FILE_TYPE == _SYMLINK
+
+
+class Columns(NamedTuple):
+    """Some numbers of all members."""
+
+    crcs: list[int]
+    sizes: list[int]
+    headers: list[int]
 
 
 @final
@@ -82,14 +90,14 @@ class Members(Mapping[str, Member]):
             return method, crc32, size
         return entry.method, entry.crc32, entry.size
 
-    def checksums(self) -> Iterator[tuple[str, int, int]]:
-        """Give name, CRC and unpacked size of each member."""
-        read = _CHECKSUM.unpack_from
-        for name, entry in self.entries.items():
-            if type(entry) is bytes:
-                yield (name, *read(entry))
-            else:
-                yield name, entry.crc32, entry.size  # type: ignore[union-attr]
+    def columns(self) -> Columns:
+        """Return CRC, unpacked size and local header offset of all members, each in their order."""
+        read = _COLUMNS.unpack_from
+        rows = [
+            read(entry) if isinstance(entry, bytes) else (entry.crc32, entry.size, entry.header)
+            for entry in self.entries.values()
+        ]
+        return Columns(*map(list, zip(*rows, strict=True))) if rows else Columns([], [], [])
 
     def below(self, folder: str) -> Members:
         """Return the members whose names start with `folder`, by the rest of their names."""
@@ -115,12 +123,13 @@ def member_of(entry: bytes) -> Member:
     return Member(flags, method, stamp, crc32, packed, size, mode, header, c, extra)
 
 
-def checksums_of(records: Iterable[tuple[str, int, int]]) -> str:
+def checksums_of(names: Sequence[str], crcs: Sequence[int], sizes: Sequence[int]) -> str:
     """Return the `checksums` of a manifest for records: name, CRC-32 and size of each, as they lie."""
     from hashlib import sha256
 
-    listed = [each for each in records if each[0] != MANIFEST]
-    names, crcs, sizes = zip(*listed, strict=True) if listed else ((), (), ())
+    if MANIFEST in names:
+        at = names.index(MANIFEST)
+        names, crcs, sizes = ([*each[:at], *each[at + 1 :]] for each in (names, crcs, sizes))
     whole = sha256("\0".join(names).encode())
     whole.update(struct.pack(f"<{len(crcs)}I", *crcs))
     whole.update(struct.pack(f"<{len(sizes)}Q", *sizes))

@@ -21,7 +21,7 @@ ALIGNMENT = 64
 """Payloads start at multiples of this many bytes, as torch maps storages."""
 
 _PAGE = 4096
-_LARGE = 256 << 10
+LARGE = 256 << 10
 """From so many bytes on payloads start at pages: file systems can share such parts of files."""
 
 _JOINED = 16 << 10
@@ -57,7 +57,7 @@ class Layout:
         return [*sorted(numbers, key=numbers.__getitem__), *(name for name in by_name if name not in numbers)]
 
 
-LAYOUT = Layout(storages_first=True, paged_from=_LARGE)
+LAYOUT = Layout(storages_first=True, paged_from=LARGE)
 """What is written: storages come first, so that they can be written before the rest is known."""
 
 EARLIER_LAYOUTS = (Layout(storages_first=False, paged_from=math.inf),)
@@ -125,7 +125,7 @@ def _pieces(
             header, entry = _usual_headers(name, size, crc32, offset)
         else:
             placed = Placed(name=name, size=size, crc32=crc32, offset=offset, alignment=alignment)
-            header, entry = local_header(placed), _directory_entry(placed)
+            header, entry = local_header(placed), directory_entry(placed)
         if isinstance(content, bytes) and size <= _JOINED:
             yield header + content
         else:
@@ -134,7 +134,7 @@ def _pieces(
         directory += entry
         offset += len(header) + size
     yield bytes(directory)
-    yield _end(len(named), len(directory), offset)
+    yield end_of_directory(len(named), len(directory), offset)
 
 
 def _named(root: str, records: Sequence[Record], layout: Layout) -> list[tuple[bytes, Record]]:
@@ -207,7 +207,8 @@ def _padding(count: int, alignment: int) -> bytes:
 _PADDINGS = tuple(_padding(count, ALIGNMENT) for count in range(ALIGNMENT))
 
 
-def _directory_entry(record: Placed) -> bytes:
+def directory_entry(record: Placed) -> bytes:
+    """Return what the directory says of a record."""
     # The ZIP64 field has, in this order, only the values that do not fit into the fixed part [4.5.3].
     large = [record.size, record.size] if record.is_big else []
     if record.offset >= z.MAX_32:
@@ -231,7 +232,8 @@ def _directory_entry(record: Placed) -> bytes:
     return header + record.name + extra
 
 
-def _end(count: int, directory_size: int, directory_offset: int) -> bytes:
+def end_of_directory(count: int, directory_size: int, directory_offset: int) -> bytes:
+    """Return what follows on the directory: where it is, and how many records it has."""
     end = b""
     if count >= z.MAX_16 or directory_size >= z.MAX_32 or directory_offset >= z.MAX_32:
         end += z.ZIP64_END.pack(

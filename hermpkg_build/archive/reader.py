@@ -209,7 +209,8 @@ class ArchiveReader(Closing):
 
     def checksums(self) -> str:
         """Return the digest of what the directory says of all records: see `Manifest`."""
-        return checksums_of(self._members.checksums())
+        columns = self._members.columns()
+        return checksums_of([*self._members], columns.crcs, columns.sizes)
 
     def hashes(self, names: Iterable[str]) -> Iterator[str]:
         """Give the SHA-256 of each of the records `names`, in hexadecimal; all are compared with their CRCs.
@@ -229,7 +230,7 @@ class ArchiveReader(Closing):
 
         Whether a record is as the directory says is found out when it is read. Raises ArchiveError.
         """
-        sizes = {name: size for name, _, size in self._members.checksums()}
+        sizes = dict(zip(self._members, self._members.columns().sizes, strict=True))
         return [sizes[name] for name in names]
 
     def _find(self, names: Iterable[str]) -> None:

@@ -7,15 +7,23 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import read_central_directory
 from hermpkg_build.archive.first_bytes import FirstBytes, KnownFile
 from hermpkg_build.archive.layout import storage_number
-from hermpkg_build.archive.members import checksums_of
-from hermpkg_build.archive.plan import plan_archive
-from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
+from hermpkg_build.archive.members import ENTRY, checksums_of
+from hermpkg_build.archive.plan import (
+    ALIGNMENT,
+    LARGE,
+    LAYOUT,
+    Placed,
+    directory_entry,
+    end_of_directory,
+    local_header,
+)
 from hermpkg_build.disk.descriptors import NAMES_STAY_OPEN, READ
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.midstates import Sha256, midstates_of
@@ -24,6 +32,10 @@ from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.disk.spare_files import WORTHWHILE, Spare, replace_and_keep, taken
 
 _MODE = 0o644
+_SIGNATURE = z.CENTRAL_SIGNATURE.to_bytes(4, "little")
+_PLACE = ENTRY.size - 4
+"""Where an entry of the directory, behind its signature, has the place of its record."""
+
 _LARGEST_REST = 64 << 20
 """Of an archive with more bytes behind the first record that changes nothing is gained by this."""
 
@@ -53,7 +65,7 @@ def replace_records(
             memoryview(mapped) as view,
             _target(path, known, spare) as (new, there),
         ):
-            archive = PresentArchive(path, view)
+            archive = PresentArchive(view)
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
             tensors = view[: archive.end_of_tensors()]
             with FirstBytes(descriptor, new.descriptor, tensors, known, there=there) as first:
@@ -89,70 +101,104 @@ class _Rest(NamedTuple):
     """What follows in the new archive on its first `start` bytes, which are those of the old one."""
 
     start: int
-    data: bytes
+    data: bytearray
 
 
 class PresentArchive:
     """The records of an archive, by their names without the root folder, and where their bytes lie."""
 
-    def __init__(self, path: str, view: memoryview) -> None:
-        self._path = path
+    def __init__(self, view: memoryview) -> None:
+        directory = read_central_directory(view)
         self._view = view
-        members = read_central_directory(view).members
-        self._root = next(iter(members), "").partition("/")[0]
-        self._members = members.below(f"{self._root}/")
-        self._is_whole = len(self._members) == len(members)
+        self._root = next(iter(directory.members), "").partition("/")[0]
+        self._members = directory.members.below(f"{self._root}/")
+        self._names = [*self._members]
+        self._crcs, self._sizes, headers = self._members.columns()
+        self._edges = [*headers, directory.start]
+        is_all = len(self._members) == len(directory.members)
+        self._is_whole = is_all and not (directory.duplicates or directory.prefix)
 
     def read(self, name: str) -> bytes:
         """Read a record. Raises KeyError."""
         member = self._members[name]
-        start = self._start(member.header)
+        fields = z.LOCAL.unpack_from(self._view, member.header)
+        name_size, extra_size = fields[-2:]
+        start = member.header + z.LOCAL.size + int(name_size) + int(extra_size)
         return bytes(self._view[start : start + member.size])
 
     def end_of_tensors(self) -> int:
         """Return where the first record begins that is no tensor's."""
-        others = (each.header for name, each in self._members.items() if storage_number(name) is None)
-        return min(others, default=0)
+        pairs = zip(self._names, self._edges, strict=False)
+        return min((header for name, header in pairs if storage_number(name) is None), default=0)
 
     def checksums_with(self, new: Mapping[str, bytes]) -> str:
         """Return the digest of the checksums that the archive has with the contents `new` of some records."""
-        return checksums_of(
-            (name, zlib.crc32(new[name]), len(new[name])) if name in new else (name, crc32, size)
-            for name, crc32, size in self._members.checksums()
-        )
+        crcs, sizes = [*self._crcs], [*self._sizes]
+        for name, data in new.items():
+            at = self._names.index(name)
+            crcs[at], sizes[at] = zlib.crc32(data), len(data)
+        return checksums_of(self._names, crcs, sizes)
 
     def rest_with(self, new: Mapping[str, bytes]) -> _Rest | None:
-        """Lay the archive out with the contents `new` of some records."""
-        start = min(self._members[name].header for name in new)
+        """Lay the archive out with the contents `new` of some records. Raises KeyError.
+
+        A record is as it was where it is moved by a multiple of what its payload is aligned to. So of most,
+        which are aligned to few bytes, only those change that follow on others that do.
+        """
+        places = {name: at for at, name in enumerate(self._names)}
+        contents = {places[name]: data for name, data in new.items()}
+        first, count = min(contents), len(places)
+        start = self._edges[first]
         if not self._is_whole or len(self._view) - start > _LARGEST_REST:
             return None
-        found, position = bytearray(), 0
-        for piece in plan_archive(self._root, [*self._records(new)]):
-            if position >= start:
-                found += piece if not isinstance(piece, FileSlice) else self._bytes_of(piece)
-            elif isinstance(piece, FileSlice) and piece.offset != position:
-                return None
-            position += size_of(piece)
-        return _Rest(start, bytes(found)) if position == start + len(found) else None
+        large = [at for at in range(first, count) if self._sizes[at] >= LARGE]
+        found, directory = bytearray(), bytearray(self._entries(0, first, 0))
+        for at, following in pairwise([*sorted({*contents, *large}), count]):
+            for each in range(at, min(at + 2, following)):
+                data = contents.get(each)
+                placed = self._placed(each, start + len(found), data)
+                found += local_header(placed)
+                found += self._payload(each) if data is None else data
+                directory += directory_entry(placed)
+            if at + 2 < following:
+                shift = start + len(found) - self._edges[at + 2]
+                if shift % ALIGNMENT:
+                    return None
+                found += self._view[self._edges[at + 2] : self._edges[following]]
+                directory += self._entries(at + 2, following, shift)
+        end = end_of_directory(count, len(directory), start + len(found))
+        found += directory
+        found += end
+        return _Rest(start, found)
 
-    def _records(self, new: Mapping[str, bytes]) -> Iterator[Record]:
-        for name, member in self._members.items():
-            if name in new:
-                yield Record(name=name, content=new[name])
+    def _placed(self, at: int, offset: int, data: bytes | None = None) -> Placed:
+        """Return the record number `at`, from `offset` on, with other `data` or as it is."""
+        size = self._sizes[at] if data is None else len(data)
+        return Placed(
+            name=f"{self._root}/{self._names[at]}".encode(),
+            size=size,
+            crc32=self._crcs[at] if data is None else zlib.crc32(data),
+            offset=offset,
+            alignment=LAYOUT.alignment_of(size),
+        )
+
+    def _payload(self, at: int) -> memoryview:
+        """Return the bytes of the record number `at`, which are all before the next one."""
+        stop = self._edges[at + 1]
+        return self._view[stop - self._sizes[at] : stop]
+
+    def _entries(self, first: int, stop: int, shift: int) -> bytes:
+        """Return what the directory says of the records from `first` on that come before `stop`, if moved."""
+        found = []
+        entries = islice(self._members.entries.values(), first, stop)
+        for at, (entry, header) in enumerate(zip(entries, self._edges[first:stop], strict=True), first):
+            offset = header + shift
+            if isinstance(entry, bytes) and offset < z.MAX_32:
+                place = offset.to_bytes(4, "little")
+                found.append(b"%b%b%b%b" % (_SIGNATURE, entry[:_PLACE], place, entry[_PLACE + 4 :]))
             else:
-                content: Content = FileSlice(
-                    path=self._path, offset=self._start(member.header), size=member.size
-                )
-                yield Record(name=name, content=content, crc32=member.crc32)
-
-    def _start(self, header: int) -> int:
-        """Return where the bytes of a record start whose local header is at `header`."""
-        fields = z.LOCAL.unpack_from(self._view, header)
-        name_size, extra_size = fields[-2:]
-        return header + z.LOCAL.size + int(name_size) + int(extra_size)
-
-    def _bytes_of(self, piece: FileSlice) -> memoryview:
-        return self._view[piece.offset : piece.offset + piece.size]
+                found.append(directory_entry(self._placed(at, offset)))
+        return b"".join(found)
 
 
 def _completed(

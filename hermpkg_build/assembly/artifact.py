@@ -178,9 +178,12 @@ def _manifest_bytes(request: ArtifactRequest, parts: Sequence[Part]) -> bytes:
     named = {node.distribution for node in request.graph}
     optional = request.graph.optional_modules()
     by_name = {part.name: part for part in parts}
-    laid_out = (by_name[name] for name in LAYOUT.in_order(by_name))
+    names = LAYOUT.in_order(by_name)
+    laid_out = [by_name[name] for name in names]
     manifest = Manifest(
-        checksums=checksums_of((part.name, part.crc32 or 0, size_of(part.content)) for part in laid_out),
+        checksums=checksums_of(
+            names, [part.crc32 or 0 for part in laid_out], [size_of(part.content) for part in laid_out]
+        ),
         tool=ManifestTool(name="hermpkg", version=__version__),
         python_version=request.python_version,
         records={},

@@ -29,4 +29,5 @@ def test_members_below_a_folder_are_those_whose_names_begin_with_it(
 def test_sizes_of_usual_and_of_large_members() -> None:
     entry = ENTRY.pack(3, 0, 0, 0, 7, 20, 21, 1, 0, 0, 0, 0, 0)
     members = Members({"a": entry, "b": ENTRIES[1]})
-    assert [(name, size) for name, _, size in members.checksums()] == [("a", 21), ("b", 1 << 33)]
+    columns = members.columns()
+    assert [*zip(members, columns.sizes, strict=True)] == [("a", 21), ("b", 1 << 33)]

@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hermpkg_build.archive import first_bytes, replaced_records
+from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.first_bytes import FirstBytes, KnownFile
 from hermpkg_build.archive.replaced_records import PresentArchive, replace_records
 from hermpkg_build.archive.writer import Record, write_archive
@@ -25,7 +27,15 @@ from hermpkg_build.disk.midstates import Midstate, midstates_of, remembering_has
 from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.errors import ArchiveError
 
-NAMES = (".data/0.storage", ".data/1.storage", ".data/hermpkg/manifest.json", "a.py", "b/größe.py", "z.bin")
+NAMES = (
+    ".data/0.storage",
+    ".data/1.storage",
+    ".data/hermpkg/manifest.json",
+    "a.py",
+    "b/größe.py",
+    *(f"c{number}.py" for number in range(5)),
+    "z.bin",
+)
 sizes = st.sampled_from((0, 1, 63, 64, 1000, 300_000, 1 << 20, 3_000_000))
 
 
@@ -51,15 +61,16 @@ def replace(
     st.dictionaries(st.sampled_from(NAMES), sizes, min_size=1),
     st.dictionaries(st.sampled_from(NAMES[2:]), sizes, min_size=1),
     st.booleans(),
+    st.sampled_from((z.MAX_32, 500_000, 2_000)),
 )
 def test_the_bytes_are_those_of_an_archive_that_is_written(
-    before: Mapping[str, int], after: Mapping[str, int], has_midstates: bool
+    before: Mapping[str, int], after: Mapping[str, int], has_midstates: bool, largest: int
 ) -> None:
     old = {name: os.urandom(size) for name, size in before.items()}
     new = {name: os.urandom(size) for name, size in after.items() if name in old}
     if not new:
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(z, "MAX_32", largest):
         one, other = Path(folder, "one.pt"), Path(folder, "other.pt")
         _, found = write(one, old)
         done = replace(one, new, known(one, found if has_midstates else ()))
