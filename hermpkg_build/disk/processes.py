@@ -120,16 +120,30 @@ class GroupLeader(Protocol):
 
 
 class Children:
-    """The child processes of a task, each the leader of a group of its own."""
+    """The child processes of a task, or of a part of the `whole`, each the leader of a group of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Children | None = None) -> None:
+        self._whole = whole
         self._processes: set[GroupLeader] = set()
         self._cancelled = False
         self._lock = threading.Lock()
 
+    def part(self) -> Children:
+        """Return the children of a part of the task, which can be cancelled alone."""
+        return Children(self)
+
     @contextmanager
     def owned(self, process: GroupLeader) -> Iterator[None]:
         """A context at whose end nothing is left of a process and its group; `cancel` ends them sooner."""
+        if self._whole is None:
+            with self._held(process):
+                yield
+        else:
+            with self._whole.owned(process), self._held(process):
+                yield
+
+    @contextmanager
+    def _held(self, process: GroupLeader) -> Iterator[None]:
         try:
             with self._lock:
                 self._processes.add(process)
@@ -150,8 +164,8 @@ class Children:
             kill_group(process)
 
     def is_cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled
+        """Whether `cancel` was called, of these or of the whole."""
+        return self._cancelled or (self._whole is not None and self._whole.is_cancelled())
 
 
 def kill_group(process: GroupLeader) -> None:

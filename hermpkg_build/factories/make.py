@@ -56,11 +56,8 @@ def make_model_object(
     folder of `content` is full or taken away.
     """
     from hermpkg_build.factories.child import run_child
-    from hermpkg_build.factories.processor import LIMITED, baseline_variables
 
-    children = children or Children()
-    held = request.cpu == BASELINE or request.conditions.processor == LIMITED
-    variables = baseline_variables() if held else {}
+    children, variables = children or Children(), variables_of(request)
     if warm is not None:
         forked = partial(warm.run, request, variables=variables, children=children)
         found = _adopted(request, content, forked)
@@ -74,6 +71,14 @@ def make_model_object(
     if warm is not None:
         warm.settings.keep_roots(request, roots)
     return made
+
+
+def variables_of(request: ModelRequest) -> dict[str, str]:
+    """Return the variables that hold the libraries of a factory to the instructions that it may use."""
+    from hermpkg_build.factories.processor import LIMITED, baseline_variables
+
+    held = request.cpu == BASELINE or request.conditions.processor == LIMITED
+    return baseline_variables() if held else {}
 
 
 def _adopted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import shutil
 import socket
 import stat
@@ -32,6 +33,8 @@ from hermpkg_build.version import __version__
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warm_server.py")
 _ANSWER_S = 180.0
 """How long importing libraries may take."""
+_POLL_S = 0.1
+"""How often it is seen whether somebody still waits for that."""
 _LATE_S = 60.0
 """How long no process is started where libraries changed while one imported them."""
 _LONGEST_PATH = 100
@@ -121,6 +124,8 @@ class WarmProcesses:
                 connection = stack.enter_context(self._connected(place, request, roots, variables))
                 connection.settimeout(_ANSWER_S)
                 send(connection, asked, (line,))
+                if not _has_answer(connection, children):
+                    return None
                 answer, _ = receive(connection)
                 forked = _Forked(pid=int(answer["pid"]), connection=connection)
             except (OSError, ValueError, KeyError):
@@ -133,13 +138,23 @@ class WarmProcesses:
             return None
         return ChildExit(returncode=0, output=last_lines(log))
 
+    def has_one_for(self, request: ModelRequest, variables: Mapping[str, str]) -> bool:
+        """Whether there is a process already that may run the factory of `request`."""
+        roots, place = tuple(self.settings.roots_of(request)), private_folder()
+        return bool(
+            roots and place and os.path.exists(self._socket(place, _World.of(request, roots, variables)))
+        )
+
+    def _socket(self, place: str, world: _World) -> str:
+        private = os.getpid() if self.settings.with_build else 0
+        return os.path.join(place, f"{world.key(private)}.socket")
+
     def _connected(
         self, place: str, request: ModelRequest, roots: Sequence[str], variables: Mapping[str, str]
     ) -> socket.socket:
         """A connection to the warm process of a world. Raises OSError, and ValueError for another user's."""
         world = _World.of(request, roots, variables)
-        private = os.getpid() if self.settings.with_build else 0
-        path = os.path.join(place, f"{world.key(private)}.socket")
+        path = self._socket(place, world)
         if len(os.fsencode(path)) > _LONGEST_PATH:
             raise OSError("the path of the socket is too long")
         with self._lock, open(f"{path}.lock", "w", encoding="ascii") as lock:
@@ -250,6 +265,17 @@ def _is_private(path: str) -> bool:
     except OSError:
         return False
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+
+
+def _has_answer(connection: socket.socket, children: Children) -> bool:
+    """Wait until there is an answer, or until no process is wanted any more: False."""
+    end = time.monotonic() + _ANSWER_S
+    while not select.select([connection], [], [], _POLL_S)[0]:
+        if children.is_cancelled():
+            return False
+        if time.monotonic() > end:
+            raise TimeoutError("the warm process does not answer")
+    return True
 
 
 def _connect(path: str) -> socket.socket | None:

@@ -54,9 +54,10 @@ import json, sys
 del sys.path[0]
 from hermpkg_build.__main__ import main
 from hermpkg_build.engine.targets import model
+from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 from hermpkg_build.factories import child
 from hermpkg_build.factories.warm_client import WarmProcesses
-counts = {"fresh": 0, "forked": 0, "started": 0}
+counts = {"fresh": 0, "forked": 0, "started": 0, "begun": 0, "used": 0}
 def counting(owner, name, count):
     original = getattr(owner, name)
     def counted(*arguments, **options):
@@ -66,6 +67,14 @@ def counting(owner, name, count):
 counting(child, "run_child", "fresh")
 counting(WarmProcesses, "run", "forked")
 counting(WarmProcesses, "_start", "started")
+counting(FactoryAhead, "__init__", "begun")
+counting(FactoryAhead, "result", "used")
+begin = model.begun_ahead
+def beginning(build, *given):
+    begun = begin(build, *given)
+    counts["compared before"] = len(build.context.states)
+    return begun
+model.begun_ahead = beginning
 meanwhile, packing = model.imported_meanwhile, "hermpkg_build.engine.targets.packing"
 def noting(*names):
     counts["packing imported before"] = packing in sys.modules
@@ -153,6 +162,48 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
     (world,) = Path(runtime).glob("hermpkg/*.world")
     assert "torch" in json.loads(world.read_text())["roots"]
     workspace.write("app/factory.py", text.replace("(value, value)", "(value, 7)"))
+    counts = counted(workspace, env)
+    assert counts.pop("compared before") < 50, "of a thousand files that are compared while the factory runs"
+    assert counts == {
+        "fresh": 0,
+        "forked": 1,
+        "started": 0,
+        "begun": 1,
+        "used": 1,
+        "packing imported before": False,
+        "packing imported": True,
+    }
+
+
+def test_a_result_of_before_is_recalled_and_what_was_begun_is_no_more(app: Workspace, runtime: str) -> None:
+    env = {"HERMPKG_WARM_PROCESS": "always", "XDG_RUNTIME_DIR": runtime}
+    app.build_file(BUILD.replace(', "m/two.pkl": ":two"', ""))
+    before = app.build("//app", env=env).target
+    app.write("app/factory.py", FACTORY.replace("0.9", "2.0"))
+    assert app.build("//app", env=env).target["sha256"] != before["sha256"]
+    app.write("app/factory.py", FACTORY)
+    counts = counted(app, env)
+    assert (counts["begun"], counts["used"], counts["fresh"]) == (1, 0, 0)
+    assert app.build("//app", env=env).target["sha256"] == before["sha256"]
+    assert [path for path in app.cache.glob("tmp/*") if path.is_dir()] == []
+    assert len(processes(runtime)) == 1
+
+
+def test_a_factory_that_fails_is_told_of_as_without_a_warm_process(app: Workspace, runtime: str) -> None:
+    env = {"HERMPKG_WARM_PROCESS": "always", "XDG_RUNTIME_DIR": runtime}
+    app.build_file(BUILD.replace(', "m/two.pkl": ":two"', ""))
+    app.build("//app", env=env)
+    app.write("app/factory.py", FACTORY.replace("return Made(value)", "raise ValueError(value)"))
+    told = [
+        app.run("build", "//app", env={**env, "HERMPKG_WARM_PROCESS": warm}) for warm in ("always", "never")
+    ]
+    assert [each.code for each in told] == [told[0].code] * 2 != [0, 0]
+    assert told[0].stderr == told[1].stderr
+    assert "ValueError" in told[0].stderr
+
+
+def counted(workspace: Workspace, env: dict[str, str]) -> dict[str, Any]:
+    """What the command did."""
     done = subprocess.run(
         [sys.executable, "-c", COUNTED, "-q", "//app"],
         cwd=workspace.root,
@@ -161,13 +212,7 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
         text=True,
         check=True,
     )
-    assert json.loads(done.stderr.splitlines()[-1]) == {
-        "fresh": 0,
-        "forked": 1,
-        "started": 0,
-        "packing imported before": False,
-        "packing imported": True,
-    }
+    return dict(json.loads(done.stderr.splitlines()[-1]))
 
 
 def test_models_of_one_build_share_a_process_that_ends_with_it(app: Workspace, runtime: str) -> None:

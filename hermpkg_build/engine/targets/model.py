@@ -19,6 +19,7 @@ from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContext
 from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
 from hermpkg_build.engine.runner import Done, Ran
+from hermpkg_build.engine.targets.factory_ahead import begun_ahead
 from hermpkg_build.errors import AnalysisError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
@@ -29,6 +30,7 @@ from hermpkg_build.store.failures import log_corrupt
 if TYPE_CHECKING:
     from hermpkg_build.core.target import DeclaredModule, Model
     from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 
 
 _MODEL_VERSION = 20
@@ -47,12 +49,14 @@ _PACKING = (
 def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
     """Make the model object of a `model` target. Raises ActionError where its factory fails."""
     request = model_request(build.context, target, build.request.conditions or FactoryConditions())
-    ran = build.actions.run(
-        _action(build, target, request),
-        lambda: _make(build, target, request),
-        reuse=lambda result: _recalled(build, result),
-        state=build.context.state_of,
-    )
+    action = _action(build, target, request)
+    with begun_ahead(build, action, request) as begun:
+        ran = build.actions.run(
+            action,
+            lambda: _make(build, target, request, begun),
+            reuse=lambda result: _recalled(build, result),
+            state=build.context.state_of,
+        )
     for text in _undeclared_reads(build.context, target, ran.value):
         build.journal.warn(f"{target.label}: {text}")
     size = sum(digest.size for digest in _outputs(ran.value).values())
@@ -79,9 +83,11 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
         )
 
 
-def _make(build: Build, target: Model, request: ModelRequest) -> Done[ModelObject]:
+def _make(
+    build: Build, target: Model, request: ModelRequest, begun: FactoryAhead | None
+) -> Done[ModelObject]:
     with imported_meanwhile(*_PACKING):
-        model, where = _made(build, target, request)
+        model, where = _made(build, target, request) if begun is None else (begun.result(), "")
     for feature in model.unpinned:
         build.journal.warn(
             f"{target.label}: NumPy chose its kernels by the processor's {feature}, which this version of"

@@ -63,6 +63,22 @@ def test_cancelling_ends_the_children_that_are_and_those_that_come() -> None:
     assert children.is_cancelled()
 
 
+def test_a_part_of_the_children_ends_alone_or_with_the_whole() -> None:
+    whole = Children()
+    one, other = whole.part(), whole.part()
+    first, second = sleeper(), sleeper()
+    with one.owned(first), other.owned(second):
+        one.cancel()
+        assert (first.poll(), second.poll()) == (-signal.SIGKILL, None)
+        assert [each.is_cancelled() for each in (one, other, whole)] == [True, False, False]
+        whole.cancel()
+        assert second.returncode == -signal.SIGKILL
+        assert other.is_cancelled()
+    third = sleeper()
+    with other.owned(third):
+        assert third.returncode == -signal.SIGKILL
+
+
 def test_a_child_is_owned_until_the_end_of_the_context() -> None:
     process = sleeper()
     with Children().owned(process):
