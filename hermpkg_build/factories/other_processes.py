@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ STARTS: Mapping[str, tuple[int, int | None, int | None]] = {
 }
 """The audit events of processes that start: which argument has the words, the folder, the variables."""
 _MOST_WORDS = 4096
+_BEFORE_PATH = re.compile(r"[=,:;@]|(?<!.)-+(?:[A-Za-z_-]+(?=/)|\w)")
+"""What can come before a path in a word: a sign, or the name of an option."""
 _stat = os.stat
 
 
@@ -44,7 +47,7 @@ class NamedFiles:
             with suppress(OSError, ValueError, TypeError):
                 self._folders.append(absolute_path(os.fsdecode(start)))
         for word in _words(arguments[words]):
-            for name in {word, word.partition("=")[2]} - {""}:
+            for name in _names_in(word):
                 self._note(start, name)
         given = arguments[variables] if variables is not None else None
         if isinstance(given, Mapping):
@@ -82,6 +85,11 @@ class NamedFiles:
             with suppress(OSError):
                 if signature_of(_stat(path)) == before:
                     yield path
+
+
+def _names_in(word: str) -> set[str]:
+    """The parts of a word that can be a path: of ``-I/include``, ``--to=x``, ``-Wl,-T,x``, ``file:///x``."""
+    return {word, *(word[before.end() :] for before in _BEFORE_PATH.finditer(word))} - {""}
 
 
 def _words(given: object) -> Iterator[str]:

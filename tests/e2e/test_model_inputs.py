@@ -183,6 +183,12 @@ UNSEEN_READS = {
     "a process in a folder": "subprocess.run(['cat', 'tool'], cwd=folder, capture_output=True).stdout",
     "a shell": "subprocess.run(f'cat < {path} | cat', shell=True, capture_output=True, text=True).stdout",
     "an option": "subprocess.run(['dd', f'if={path}'], capture_output=True, text=True).stdout",
+    "an option in one": "subprocess.run(['grep', f'-f{path}'], input='echo one\\necho two', **told).stdout",
+    "after commas": "subprocess.run(['sh', '-c', 'cat ${0##*,}', f'-Wl,-T,{path}'], **told).stdout",
+    "after a sign": "subprocess.run(['sh', '-c', 'cat ${0#@}', f'@{path}'], **told).stdout",
+    "an address": "subprocess.run(['sh', '-c', 'cat ${0#file://}', f'file://{path}'], **told).stdout",
+    "a long option in one": "subprocess.run(['sh', '-c', 'cat ${0#-abc}', f'-abc{path}'], **told).stdout",
+    "a folder in an option": "subprocess.run(['sh', '-c', 'ls ${0#-I}', f'-I{folder}'], **told).stdout",
     "a program": "subprocess.run([path], capture_output=True, text=True).stdout",
     "a folder": "subprocess.run(['ls', folder], capture_output=True, text=True).stdout",
     "a forked process": "in_fork(path)",
@@ -202,6 +208,7 @@ def test_a_file_elsewhere_that_another_process_reads(models: Any, tmp_path: Path
         import functools, multiprocessing, os, sqlite3, subprocess
 
         path, folder = {str(path)!r}, {str(folder)!r}
+        told = dict(capture_output=True, text=True)
         database = functools.partial(sqlite3.connect, uri=True)
 
         def read(path):
