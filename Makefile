@@ -24,7 +24,7 @@ BACKENDS := .venv-backends
 RELEASE := .venv-release
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test pytest lint dist release release-check bench fuzz zoo matrix models integrations backends gpu load docs examples pictures machine format clean
+.PHONY: help demo test pytest lint dist release release-check bench fuzz sanitize zoo matrix models integrations backends gpu load docs examples pictures machine format clean
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile
@@ -37,7 +37,7 @@ test: ## Run every check: format, lint, types, layers, tests
 	+@$(MAKE) --no-print-directory -j 2 $(VENV)/test.stamp $(VENV)/machine.stamp
 	+@$(MAKE) --no-print-directory -j 2 pytest lint
 
-pytest: $(VENV)/test.stamp $(VENV)/machine.stamp
+pytest: $(VENV)/test.stamp $(VENV)/machine.stamp $(VENV)/speed.stamp
 	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS)
 
 lint: $(VENV)/test.stamp ## Run the checks that run nothing: format, lint, types, layers
@@ -61,18 +61,21 @@ release-check: $(RELEASE)/release.stamp ## Make all files of a release in dist/,
 	@$(RELEASE)/bin/python hermpkg_build/runtime/distribution/check_release.py dist "$${RELEASED:-}"
 	$(RELEASE)/bin/python -m pytest tests/release
 
-thorough: $(VENV)/test.stamp $(VENV)/machine.stamp ## Run the tests that are too long for every change: large libraries, emulated processors
+thorough: $(VENV)/test.stamp $(VENV)/machine.stamp $(VENV)/speed.stamp ## Run the tests that are too long for every change: large libraries, emulated processors
 	$(VENV_PYTHON) -m pytest $(PYTEST_FLAGS) -m thorough
 
-bench: $(VENV)/test.stamp ## Measure hermpkg side by side with its peers
+bench: $(VENV)/test.stamp $(VENV)/speed.stamp ## Measure hermpkg side by side with its peers
 	@$(VENV_PYTHON) tests/benchmarks/run.py
 
-fuzz: $(if $(GUIDED),$(FUZZ)/fuzz.stamp,$(VENV)/test.stamp) ## Read COUNT mutants of what each TARGET reads, from number FIRST on; GUIDED=1: for SECONDS by coverage
+fuzz: $(if $(GUIDED),$(FUZZ)/fuzz.stamp,$(VENV)/test.stamp $(VENV)/speed.stamp) ## Read COUNT mutants of what each TARGET reads, from number FIRST on; GUIDED=1: for SECONDS by coverage
 ifdef GUIDED
 	@$(FUZZ)/bin/python tests/fuzz/guided.py $(or $(SECONDS),60) $(or $(TARGET),kept words pickles sources build_files archives)
 else
 	@$(VENV_PYTHON) tests/fuzz/run.py $(or $(COUNT),10000) $(FIRST) $(TARGET)
 endif
+
+sanitize: $(VENV)/test.stamp ## Read COUNT mutants of sources with hermpkg-speed, built with the sanitizers of gcc
+	@$(VENV_PYTHON) tests/native/sanitized.py $(or $(COUNT),100000)
 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not
 	@$(ZOO)/bin/python tests/zoo/run.py $(LIBRARIES)
@@ -130,6 +133,13 @@ $(VENV)/demo.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[torch,dev]'
 	@touch $@ $(VENV)/demo.stamp
+
+# The extension, where there is a compiler: there is no stamp otherwise, and its tests are skipped.
+$(VENV)/speed.stamp: $(VENV)/test.stamp $(wildcard hermpkg_build/source/native/*.[ch]) hermpkg_build/version.py
+	@rm -rf build/speed
+	@if made=$$(CFLAGS="-Wall -Wextra -Wshadow -Werror" $(VENV_PYTHON) hermpkg_build/runtime/distribution/make.py build/speed hermpkg-speed 2>&1); then \
+		$(INSTALL) --no-deps --force-reinstall build/speed/*.whl && touch $@; \
+	else printf '%s\nhermpkg-speed cannot be built here: its tests will be skipped\n' "$$made" >&2; fi
 
 # Where something cannot be installed there is no stamp, so that the next run tries again, and says so again.
 $(VENV)/machine.stamp: $(VENV)/made.stamp $(wildcard tests/*.sh tests/*/*.sh)

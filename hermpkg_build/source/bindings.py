@@ -29,6 +29,10 @@ _MODULES: Final = frozenset(
     {"builtins", "importlib", "importlib_resources", "inspect", "pkg_resources", "pkgutil"}
 )
 _TYPE_CHECKING: Final = "TYPE_CHECKING"
+TELLING_NAMES: Final = frozenset(
+    name.strip(".").rpartition(".")[2] for name in (*_IMPORTERS, *_SOURCE_READERS, *_RESOURCE_READERS)
+)
+"""A source that has none of these names binds no function that matters, and calls none."""
 
 
 class Bindings:

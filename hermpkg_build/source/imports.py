@@ -1,13 +1,14 @@
 """Import facts of one module's source: every import, where it stands, and the uses of the module's own path.
 
 Exactly the imports that `ast` finds are found, without building a syntax tree: nearly all of a source
-is stepped over by searches for a few words, and only the lines around those are looked at. Sources are
-taken to be valid; `syntax.check_syntax` makes sure of it.
+is stepped over by searches for a few words, and only the lines around those are looked at; plain sources
+need not even that where there is a `scanner`. Sources are taken to be valid; `syntax.check_syntax` makes
+sure of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -26,11 +27,12 @@ from hermpkg_build.source.contexts import Contexts
 from hermpkg_build.source.findings import EXPORTS, PLACE_NAMES, Findings
 from hermpkg_build.source.import_statements import ImportStatement, import_statements
 from hermpkg_build.source.normal_form import SourceError, normal_form
+from hermpkg_build.source.scanner import scanned_facts
 from hermpkg_build.source.syntax import check_syntax
 from hermpkg_build.source.tokens import check_encoding
 from hermpkg_build.source.words import find_words
 
-__all__ = ["analyse_source", "check_syntax"]
+__all__ = ["analyse_in_python", "analyse_source", "check_syntax"]
 
 _START: Final = itemgetter(0)
 """Where a statement, a call or a use begins."""
@@ -42,9 +44,21 @@ def analyse_source(data: bytes) -> ImportFacts:
     A source that cannot be read at all (null bytes, wrong encoding, a string or bracket without end)
     has a `syntax_problem`; most invalid sources are not noticed.
     """
+    return _analyse(data, scanned_facts)
+
+
+def analyse_in_python(data: bytes) -> ImportFacts:
+    """The same without the scanner in C, whether there is one or not."""
+    return _analyse(data, lambda _: None)
+
+
+def _analyse(data: bytes, scan: Callable[[bytes], ImportFacts | None]) -> ImportFacts:
     source = b""
     try:
         source = normal_form(data)
+        facts = scan(source)
+        if facts is not None:
+            return facts
         if not source.isascii():
             check_encoding(source)
         return _facts(source)

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.source import scanner
 from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source
 
@@ -37,7 +38,7 @@ _SIZE: Final = 8
 """Bytes that tell the size of a message."""
 
 _HELPER: Final = (
-    "import gc, sys; gc.set_threshold(1_000_000); sys.path.insert(0, sys.argv[1]); "
+    "import gc, sys; gc.set_threshold(1_000_000); sys.path[:0] = sys.argv[1:2]; sys.path += sys.argv[2:]; "
     "from hermpkg_build.source.parallel import serve; serve(sys.stdin.buffer, sys.stdout.buffer)"
 )
 
@@ -54,8 +55,9 @@ class Helper:
         import subprocess
 
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        folder = scanner.folder()
         self._process: Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _HELPER, root],
+            [sys.executable, "-I", "-S", "-c", _HELPER, root, *([folder] if folder else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

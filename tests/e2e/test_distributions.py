@@ -121,9 +121,8 @@ def test_each_file_is_in_one_of_them_and_all_are_the_tree(made):
     assert not runtime & build
     tree = {file for file in files_by_git(REPOSITORY) if file.startswith("hermpkg_build/")}
     own = {"hermpkg_build/BUILD", "hermpkg_build/runtime/pyproject.toml", "hermpkg_build/runtime/README.md"}
-    assert runtime | build == {
-        file for file in tree - own if not file.startswith("hermpkg_build/runtime/distribution/")
-    }
+    elsewhere = ("hermpkg_build/runtime/distribution/", "hermpkg_build/source/native/")
+    assert runtime | build == {file for file in tree - own if not file.startswith(elsewhere)}
 
 
 def files_by_git(folder: Path) -> set[str]:
@@ -251,6 +250,55 @@ def test_the_runtime_needs_packaging_alone_and_is_small(made):
     assert set(needed) <= set(ours)
 
 
+def test_the_extension_is_an_extra_of_what_is_released_alone(made):
+    """A checkout is installed without a compiler, also with its extras."""
+    (needed,) = (each for each in requirements(wheel_of(made, "hermpkg_build")) if "hermpkg-speed" in each)
+    assert needed == f'hermpkg-speed=={VERSION}; extra == "speed"'
+    assert not [each for each in metadata.requires("hermpkg-build") or [] if "hermpkg-speed" in each]
+
+
+@pytest.fixture(scope="module")
+def make_extension():
+    """Makes the wheel of the extension in a folder, by the make.py of a checkout."""
+    if not shutil.which("cc"):
+        pytest.skip("there is no C compiler")
+
+    def make(checkout: Path, folder: Path, **environ: str) -> Path:
+        completed = subprocess.run(
+            [
+                sys.executable,
+                str(checkout / PROGRAMS.relative_to(REPOSITORY) / "make.py"),
+                str(folder),
+                "hermpkg-speed",
+            ],
+            env={**os.environ, **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        (wheel,) = folder.glob("*.whl")
+        return wheel
+
+    return make
+
+
+def test_the_extension_is_one_wheel_for_all_versions_of_python_and_the_same_anywhere(
+    make_extension, source, tmp_path
+):
+    warnings = "-Wall -Wextra -Wshadow -Werror"
+    one = make_extension(REPOSITORY, tmp_path / "one", CFLAGS=warnings)
+    other = make_extension(source, tmp_path / "an other", TZ="Asia/Tokyo", PYTHONHASHSEED="7")
+    assert one.name == other.name
+    assert one.read_bytes() == other.read_bytes()
+    assert one.name.startswith(f"hermpkg_speed-{VERSION}-cp310-abi3-")
+    with zipfile.ZipFile(one) as wheel:
+        assert recorded(one) == {"hermpkg_speed.abi3.so"}
+        wheel.extractall(tmp_path / "installed")
+    told = python(tmp_path / "installed", "import hermpkg_speed; print(hermpkg_speed.VERSION)")
+    assert told.stdout == f"{VERSION}\n", told.stderr
+
+
 def requirements(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
@@ -326,7 +374,7 @@ def test_a_source_distribution_makes_all_distributions_again_to_the_same_bytes(m
     assert completed.returncode == 0, completed.stdout + completed.stderr
     names = sorted(os.listdir(made))
     assert sorted(os.listdir(tmp_path / "out")) == names
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         assert (tmp_path / "out" / name).read_bytes() == (made / name).read_bytes(), name
 

@@ -34,6 +34,8 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
     """
     from dataclasses import asdict
 
+    from hermpkg_build.source.scanner import choose
+
     workspace = _workspace()
     remote_cache, remote_executor, problem = servers_of(workspace) if workspace else ("", "", None)
     size = _size_of(arguments.cache_dir)
@@ -50,6 +52,7 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
         "python": platform.python_version(),
         "python_executable": sys.executable,
         "torch": _version_of("torch"),
+        "sources_read": choose().told,
     }
     settings: list[Json] = [asdict(setting) for setting in chosen_values(arguments, workspace)]
     facts_json = {**facts, "settings": settings}

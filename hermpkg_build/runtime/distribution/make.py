@@ -1,5 +1,6 @@
-"""Makes sdists and wheels of hermpkg-runtime and hermpkg-build: ``make.py [FOLDER [NAME]]``.
+"""Makes the source distributions and wheels of all distributions: ``make.py [FOLDER [NAME...]]``.
 
+A wheel of hermpkg-speed, for which a C compiler is needed, is made where that is named.
 The same checkout gives the same bytes, wherever and whenever. Wheels are made of the source distributions, so
 that these have all that is needed.
 """
@@ -11,22 +12,29 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from split import BUILD, CHECKOUT, PACKAGE, RUNTIME
+from speed import FOLDER as SPEED_FOLDER
+from split import BUILD, CHECKOUT, PACKAGE, RUNTIME, SPEED
 
 _CALL = "import sys; sys.path[:0] = sys.argv[1:2]; import {} as backend; print(backend.{}(sys.argv[2]))"
 _TOOLS = f"{PACKAGE}/runtime/distribution"
+_PROJECTS = {
+    RUNTIME: (f"{PACKAGE}/runtime", "backend"),
+    BUILD: ("", "checkout_backend"),
+    SPEED: (SPEED_FOLDER, "speed_backend"),
+}
+"""The folder of each, relative to the checkout, and the module that makes its source distribution."""
 
 
 def main(words: list[str]) -> int:
-    """Make all four files, or the two of one distribution; return the exit code."""
+    """Make the files of all distributions, or of those that are named; return the exit code."""
     folder = Path(words[0] if words else "dist").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        for distribution in words[1:] or (RUNTIME, BUILD):
-            for made in make(distribution, folder):
-                print(f"{made.stat().st_size:>9,}  {os.path.relpath(made)}")
+        for made in _make_all(folder, words[1:]):
+            print(f"{made.stat().st_size:>9,}  {os.path.relpath(made)}")
     except OSError as error:
         print(f"make.py: {error}", file=sys.stderr)
         return 1
@@ -36,19 +44,29 @@ def main(words: list[str]) -> int:
     return 0
 
 
+def _make_all(folder: Path, named: list[str]) -> Iterator[Path]:
+    for distribution in named or (RUNTIME, BUILD):
+        yield from make(distribution, folder)
+    if not named:
+        yield make_sdist(SPEED, folder)
+
+
+def make_sdist(distribution: str, folder: Path, checkout: Path = CHECKOUT) -> Path:
+    """Make a source distribution. Raises CalledProcessError, OSError."""
+    project, backend = _PROJECTS[distribution]
+    return folder / _call(backend, "build_sdist", checkout / project, checkout / _TOOLS, folder)
+
+
 def make(distribution: str, folder: Path, checkout: Path = CHECKOUT) -> tuple[Path, Path]:
-    """Make the source distribution and the wheel of one of the two. Raises CalledProcessError, OSError."""
-    is_runtime = distribution == RUNTIME
-    project, backend = (
-        (checkout / PACKAGE / "runtime", "backend") if is_runtime else (checkout, "checkout_backend")
-    )
+    """Make a source distribution and a wheel of that. Raises CalledProcessError, OSError."""
+    _, backend = _PROJECTS[distribution]
     with tempfile.TemporaryDirectory() as unpacked:
-        sdist = folder / _call(backend, "build_sdist", project, checkout / _TOOLS, folder)
+        sdist = make_sdist(distribution, folder, checkout)
         with tarfile.open(sdist) as archive:
             archive.extractall(unpacked, filter="data")
         (source,) = Path(unpacked).iterdir()
-        # A source distribution of the runtime is a project of setuptools alone.
-        module = "setuptools.build_meta" if is_runtime else backend
+        # All other source distributions are projects of setuptools alone.
+        module = backend if distribution == BUILD else "setuptools.build_meta"
         return sdist, folder / _call(module, "build_wheel", source, source / _TOOLS, folder)
 
 

@@ -1,4 +1,4 @@
-"""All files of a release in a folder: both distributions, the entry in a registry of Bazel, the notes."""
+"""All files of a release in a folder: the distributions, the entry in a registry of Bazel, the notes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from bazel_registry import write_entry
 from changelog import is_empty, released_versions, section_of
-from make import make
-from split import BUILD, CHECKOUT, RUNTIME, read_toml, version_of
+from make import make, make_sdist
+from split import BUILD, CHECKOUT, RUNTIME, SPEED, read_toml, version_of
 
 
 def make_release_files(folder: Path, checkout: Path = CHECKOUT) -> list[Path]:
@@ -18,7 +18,11 @@ def make_release_files(folder: Path, checkout: Path = CHECKOUT) -> list[Path]:
     _clear(folder)
     folder.mkdir(parents=True, exist_ok=True)
     version = version_of(checkout)
-    made = [*make(RUNTIME, folder, checkout), *make(BUILD, folder, checkout)]
+    made = [
+        *make(RUNTIME, folder, checkout),
+        *make(BUILD, folder, checkout),
+        make_sdist(SPEED, folder, checkout),
+    ]
     changelog = (checkout / "CHANGELOG.md").read_text(encoding="utf-8")
     released = released_versions(changelog)
     project: dict[str, Any] = dict(read_toml(checkout / "pyproject.toml")["project"])
@@ -33,7 +37,7 @@ def make_release_files(folder: Path, checkout: Path = CHECKOUT) -> list[Path]:
 
 def _clear(folder: Path) -> None:
     """Remove what was made before: whoever publishes all that lies there publishes one release."""
-    for pattern in ("hermpkg_runtime-*", "hermpkg_build-*"):
+    for pattern in ("hermpkg_runtime-*", "hermpkg_build-*", "hermpkg_speed-*"):
         for path in folder.glob(pattern):
             path.unlink()
     shutil.rmtree(folder / "bazel", ignore_errors=True)

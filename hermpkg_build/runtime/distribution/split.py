@@ -1,7 +1,8 @@
-"""Splits a checkout into the projects of its distributions: hermpkg-runtime, and hermpkg-build without it.
+"""Splits a checkout into the projects of its distributions: hermpkg-runtime, hermpkg-build, hermpkg-speed.
 
-Which files the runtime has is worked out from its imports each time; no list of them is kept. A project is a
-folder with the files of one distribution and a pyproject.toml that setuptools alone builds.
+The last is an extension in C, which hermpkg-build can do without. Which files the runtime has is worked out
+from its imports each time; no list of them is kept. A project is a folder with the files of one
+distribution and a pyproject.toml that setuptools alone builds.
 """
 
 from __future__ import annotations
@@ -16,10 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speed import FOLDER as SPEED_FOLDER
+from speed import speed_files, speed_tables
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 PACKAGE = "hermpkg_build"
 RUNTIME = "hermpkg-runtime"
 BUILD = "hermpkg-build"
+SPEED = "hermpkg-speed"
 WHOLE = "the whole checkout"
 """Both in one, as a checkout is installed: named hermpkg-build, and without need of the runtime."""
 
@@ -32,7 +37,7 @@ _MODE = 0o644
 _DEPENDENCIES = f"{PACKAGE}/runtime/distribution/dependencies.txt"
 _BUILD_SYSTEM = {"requires": ["setuptools>=77"], "build-backend": "setuptools.build_meta"}
 _SHARED = ("requires-python", "license", "license-files", "authors", "urls", "keywords", "classifiers")
-"""Metadata that both distributions have from the checkout's pyproject.toml."""
+"""Metadata that all distributions have from the checkout's pyproject.toml."""
 
 Table = Mapping[str, Any]
 
@@ -71,14 +76,16 @@ def files_of(distribution: str, checkout: Path = CHECKOUT) -> frozenset[str]:
 
 def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) -> None:
     """Write the project of a distribution, or of the whole, into an empty folder. Raises SplitError."""
+    if distribution == SPEED:
+        _write_speed_project(folder, checkout)
+        return
     files = files_of(distribution, checkout)
     for file in sorted(files):
         _copy(checkout / file, folder / file)
     whole = read_toml(checkout / "pyproject.toml")
-    own = checkout / PACKAGE / "runtime" if distribution == RUNTIME else checkout
-    readme = (own / "README.md").read_text(encoding="utf-8")
-    _write(folder / "README.md", readme_elsewhere(readme, whole["project"]["urls"], version_of(checkout)))
-    _copy(checkout / "LICENSE", folder / "LICENSE")
+    _write_pages(
+        folder, checkout, whole, checkout / PACKAGE / "runtime" if distribution == RUNTIME else checkout
+    )
     project = (
         _runtime_project(checkout, whole)
         if distribution == RUNTIME
@@ -87,7 +94,28 @@ def write_project(distribution: str, folder: Path, checkout: Path = CHECKOUT) ->
     packages = sorted({os.path.dirname(file).replace("/", ".") for file in files if file.endswith(".py")})
     data = sorted(file.removeprefix(f"{PACKAGE}/") for file in files if not file.endswith(".py"))
     setuptools = {"packages": packages, "include-package-data": False, "package-data": {PACKAGE: data}}
-    document = {"build-system": _BUILD_SYSTEM, "project": project, "tool": {"setuptools": setuptools}}
+    _write_toml(folder, {"project": project, "tool": {"setuptools": setuptools}})
+
+
+def _write_speed_project(folder: Path, checkout: Path) -> None:
+    whole = read_toml(checkout / "pyproject.toml")
+    for file in speed_files(checkout):
+        _copy(file, folder / file.name)
+    _write_pages(folder, checkout, whole, checkout / SPEED_FOLDER)
+    _write(folder / "MANIFEST.in", "include *.h\n")
+    shared = {key: whole["project"][key] for key in _SHARED}
+    _write_toml(folder, speed_tables(checkout, shared, version_of(checkout)))
+
+
+def _write_pages(folder: Path, checkout: Path, whole: Table, own: Path) -> None:
+    """Write the README that is in the folder `own`, and the licence."""
+    readme = (own / "README.md").read_text(encoding="utf-8")
+    _write(folder / "README.md", readme_elsewhere(readme, whole["project"]["urls"], version_of(checkout)))
+    _copy(checkout / "LICENSE", folder / "LICENSE")
+
+
+def _write_toml(folder: Path, tables: Table) -> None:
+    document = {"build-system": _BUILD_SYSTEM, **tables}
     _write(folder / "pyproject.toml", "\n".join(_lines(document)) + "\n")
 
 
@@ -97,7 +125,7 @@ def readme_elsewhere(text: str, urls: Mapping[str, str], version: str) -> str:
 
 
 def version_of(checkout: Path = CHECKOUT) -> str:
-    """Return the version of both distributions. Raises SplitError where they have two."""
+    """Return the version of all distributions. Raises SplitError where they have two."""
     found = {}
     for file, name in (("version.py", "__version__"), ("build_version.py", "BUILD_VERSION")):
         values: dict[str, Any] = {}
@@ -128,9 +156,12 @@ def _build_project(checkout: Path, whole: Table, *, needs_runtime: bool) -> Tabl
     project = {key: value for key, value in whole["project"].items() if key != "dynamic"}
     lines = (checkout / _DEPENDENCIES).read_text(encoding="utf-8").splitlines()
     dependencies = [line for line in lines if line and not line.startswith("#")]
+    extras = dict(project["optional-dependencies"])
     if needs_runtime:
         dependencies.append(f"{RUNTIME}=={version}")
-    return {**project, "version": version, "dependencies": sorted(dependencies)}
+        extras["speed"] = [*extras["speed"], f"{SPEED}=={version}"]
+    own = {"version": version, "dependencies": sorted(dependencies), "optional-dependencies": extras}
+    return {**project, **own}
 
 
 def _settings(checkout: Path) -> Table:

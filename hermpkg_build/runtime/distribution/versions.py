@@ -22,7 +22,7 @@ _ONE_EACH = {
 """Files that name it once, with a pattern of the place."""
 
 _ANYWHERE = (
-    r"\bhermpkg-(?:build|runtime)(?:\[[a-z,]+\])?=={}",
+    r"\bhermpkg-(?:build|runtime|speed)(?:\[[a-z,]+\])?=={}",
     r"\bhermpkg@v{}",
     r"\bhermpkg\n[# ]+re[fv]: v{}",
     r'name = "hermpkg",\s+version = "{}"',

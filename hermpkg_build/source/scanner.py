@@ -1,0 +1,72 @@
+"""The scanner in C, where hermpkg-speed is installed: the facts of plain sources, many times as fast.
+
+It finds what the analysis in Python finds, or nothing at all where a source is not plain, so that keys and
+caches are the same with it and without it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hermpkg_build.core.import_facts import IMPORT_CONTEXTS, Import, ImportFacts, ImportForm
+from hermpkg_build.source.bindings import TELLING_NAMES
+from hermpkg_build.source.findings import PLACE_NAMES
+from hermpkg_build.version import __version__
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+VARIABLE: Final = "HERMPKG_SPEED"
+
+_WORDS: Final = tuple(sorted(name.encode() for name in {*TELLING_NAMES, *PLACE_NAMES}))
+"""Names that only the analysis in Python looks into."""
+
+_FORMS: Final = (ImportForm.IMPORT, ImportForm.FROM)
+_import: Final[Callable[[tuple[Any, ...]], Import]] = partial(tuple.__new__, Import)
+"""Makes one of its fields, a third as long as a call of the class takes."""
+
+
+class Choice(NamedTuple):
+    """The scanner that is at work, if any, and in words which it is, or why there is none."""
+
+    scanner: ModuleType | None
+    told: str
+
+
+@cache
+def choose() -> Choice:
+    """Choose for this process: the scanner of this very version, unless ``$HERMPKG_SPEED`` says ``never``."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted not in ("", "auto"):
+        return Choice(None, f"in Python, since {VARIABLE} is {wanted!r}")
+    try:
+        import hermpkg_speed
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError)
+        return Choice(
+            None, f"in Python: hermpkg-speed {'is not installed' if missing else 'cannot be loaded'}"
+        )
+    version = getattr(hermpkg_speed, "VERSION", None)
+    if version != __version__:
+        return Choice(None, f"in Python, since hermpkg-speed is of version {version}, not {__version__}")
+    return Choice(hermpkg_speed, f"by hermpkg-speed {version}")
+
+
+def folder() -> str:
+    """Where the scanner at work lies, for a process that has no site-packages; "" where there is none."""
+    scanner = choose().scanner
+    return os.path.dirname(scanner.__file__ or "") if scanner else ""
+
+
+def scanned_facts(source: bytes) -> ImportFacts | None:
+    """The facts of a source in normal form; None where Python has to look, or there is no scanner."""
+    scanner = choose().scanner
+    found = scanner.scan(source, _WORDS, _FORMS, IMPORT_CONTEXTS) if scanner else None
+    if found is None:
+        return None
+    imports, names = found
+    exports = None if names is None else tuple(dict.fromkeys(names))
+    return ImportFacts(imports=tuple(map(_import, imports)), exports=exports)

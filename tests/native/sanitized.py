@@ -1,0 +1,74 @@
+"""Has the scanner in C, built with the sanitizers of a compiler, read mutants: ``sanitized.py COUNT``.
+
+Nothing is compared: a read outside a buffer, or what the language leaves undefined, ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_FLAGS = ["-O1", "-g", "-shared", "-fPIC", "-std=c99", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
+_SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+
+
+def main(words: list[str]) -> int:
+    """Build, and have a process of its own read; return its exit code, 69 where nothing can be built."""
+    compiler = shutil.which("cc")
+    if not compiler:
+        print("there is no C compiler", file=sys.stderr)
+        return 69
+    with tempfile.TemporaryDirectory() as folder:
+        files = sorted(map(str, (REPOSITORY / "hermpkg_build/source/native").glob("*.c")))
+        include = f"-I{sysconfig.get_path('include')}"
+        version = '-DHERMPKG_SPEED_VERSION="0"'
+        target = str(Path(folder, "hermpkg_speed.abi3.so"))
+        subprocess.run([compiler, *_FLAGS, *_SANITIZERS, version, include, *files, "-o", target], check=True)
+        library = subprocess.run(
+            [compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        # Python leaks on its own at its end; its allocator would hide what is read beside an object.
+        environment = {
+            **os.environ,
+            "LD_PRELOAD": library,
+            "ASAN_OPTIONS": "detect_leaks=0",
+            "PYTHONMALLOC": "malloc",
+            "PYTHONPATH": os.pathsep.join([folder, str(REPOSITORY), str(REPOSITORY / "tests/fuzz")]),
+        }
+        command = [sys.executable, __file__, "--read", *words]
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+def read(count: int) -> None:
+    """Read mutants of the sources that fuzzing begins with, and every cut of these."""
+    import hermpkg_speed
+    from mutation.python_sources import other_source
+    from targets.plain_sources import TARGET
+
+    from hermpkg_build.core.import_facts import IMPORT_CONTEXTS, ImportForm
+
+    plain = 0
+    words = (b"__file__", b"importlib_resources", b"get_data")
+    sources = list(TARGET.seeds(Path()).values())
+    cuts = (source[:end] for source in sources for end in range(len(source) + 1))
+    mutants = (other_source(sources[n % len(sources)], random.Random(n)) for n in range(count))
+    for data in (each for group in (cuts, mutants) for each in group):
+        # Whatever the form is: the scanner has to be safe for any bytes.
+        for source in (data, b"\n" + data + b"\n"):
+            found = hermpkg_speed.scan(source, words, (ImportForm.IMPORT, ImportForm.FROM), IMPORT_CONTEXTS)
+            plain += found is not None
+    print(f"{count} mutants read in two forms, {plain} times plain, and nothing was reported")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--read"]:
+        read(int(sys.argv[2]))
+    else:
+        sys.exit(main(sys.argv[1:] or ["100000"]))
