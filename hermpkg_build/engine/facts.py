@@ -54,7 +54,9 @@ class CachedFacts:
         self._outdated: set[str] = set()
         self._facts = KnownFacts(cache, jobs, read=tree.read_for_targets)
         self._told: set[str] = set()
+        self._telling = threading.Lock()
         self._lock = threading.Lock()
+        """Held while sources are analysed, which whoever has facts from elsewhere does not wait for."""
 
     def facts_of(self, modules: Sequence[ModuleSource]) -> list[SourceFacts]:
         """The digest and the facts of each module's source, in order. Raises AnalysisError."""
@@ -83,19 +85,18 @@ class CachedFacts:
         """The sources of `modules` whose facts nobody knows. Raises what reading them raises."""
         digests = self._tree.digests_for_targets([module.path for module in modules])
         sources = dict(zip(digests, modules, strict=True))
-        with self._lock:
-            if self._packs is not None:
+        if self._packs is not None:
+            with self._lock:
                 self._learn_known(sources)
-            unknown = self._facts.unknown_among(sources)
+        unknown = self._facts.unknown_among(sources)
         return {digest: _source(sources[digest]) for digest in unknown}
 
     def take(self, modules: Sequence[ModuleSource], encoded: Mapping[Digest, bytes]) -> None:
         """Keep facts of `modules` that another process has worked out."""
         digests = [self._tree.digest_for_targets(module.path) for module in modules]
-        with self._lock:
-            self._facts.put(encoded)
-            told = [pair for pair in zip(modules, digests, strict=True) if pair[1] in encoded]
-            self._tell([module for module, _ in told], [digest for _, digest in told], encoded)
+        self._facts.put(encoded)
+        told = [pair for pair in zip(modules, digests, strict=True) if pair[1] in encoded]
+        self._tell([module for module, _ in told], [digest for _, digest in told], encoded)
 
     def _learn_known(self, sources: Mapping[Digest, ModuleSource]) -> None:
         """Learn the facts that the cache or the packs know."""
@@ -125,10 +126,14 @@ class CachedFacts:
     def _tell(
         self, modules: Sequence[ModuleSource], digests: Sequence[Digest], missing: Collection[Digest]
     ) -> None:
-        for module, digest in zip(modules, digests, strict=True):
-            if module.path in self._told:
-                continue
-            self._told.add(module.path)
+        with self._telling:
+            new = {
+                module.path: (module, digest)
+                for module, digest in zip(modules, digests, strict=True)
+                if module.path not in self._told
+            }
+            self._told.update(new)
+        for module, digest in new.values():
             if digest in missing:
                 self._journal.action_ran("analyse", module.name, ("its source was not analysed before",))
             else:

@@ -22,7 +22,7 @@ from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.facts_ahead import FactsAhead
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
-from hermpkg_build.source.source_facts import facts_of_source
+from hermpkg_build.source.source_facts import SourceFacts, facts_of_source
 from hermpkg_build.store.cache import open_cache
 
 _COUNT = 70
@@ -106,6 +106,34 @@ def test_a_target_that_comes_first_waits_for_nobody(modules: list[ModuleSource],
     facts = CachedFacts(SourceTree(), Store(), journal, 2)
     with FactsAhead(facts, modules, 1):
         check(facts, modules, journal)
+    check(facts, modules, journal)
+
+
+def test_what_helpers_have_found_waits_for_no_target(
+    modules: list[ModuleSource], journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    def slow(data: bytes, path: str = "") -> SourceFacts:
+        begun.set()
+        assert may_go_on.wait(60)
+        return facts_of_source(data, path)
+
+    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_source", slow)
+    store = Store()
+    facts = CachedFacts(SourceTree(), store, journal, 2)
+    target = threading.Thread(target=facts.facts_of, args=(modules[:1],))
+    target.start()
+    try:
+        assert begun.wait(60)
+        ahead = FactsAhead(facts, modules[1:], 1)
+        for thread in ahead._threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        assert len(store.facts) == _COUNT - 1
+    finally:
+        may_go_on.set()
+        target.join()
     check(facts, modules, journal)
 
 
