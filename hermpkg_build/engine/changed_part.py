@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import PythonModules, Target
+from hermpkg_build.core.target import Model, PythonModules, Target
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
@@ -137,6 +137,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
             outputs=ObservedTable.of(_present(outputs)),
             result=result,
             warnings=build.journal.warnings,
+            processor=_processor(build),
         ),
         Rests.of(_resting(build, result, files), build.journal.warnings_by_target()),
         _texts(build, result.targets, files),
@@ -177,10 +178,22 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
             result=whole,
             warnings=build.journal.warnings,
             declared=before.declared,
+            processor=_processor(build) or before.processor,
         ),
         rests,
         _texts(build, whole.targets, files, part.examined, renumbered),
     )
+
+
+def _processor(build: Build) -> str:
+    """This processor, where a model is computed with all of it; else ""."""
+    from hermpkg_build.factories.processor import describe_platform
+    from hermpkg_build.factories.request import BASELINE
+
+    targets = build.context.targets.values()
+    if all(target.cpu == BASELINE for target in targets if isinstance(target, Model)):
+        return ""
+    return describe_platform(native=True)
 
 
 def keep_narrowed(path: str, snapshot: Snapshot, larger: Examined, rests: Rests) -> None:

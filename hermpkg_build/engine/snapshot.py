@@ -58,6 +58,8 @@ class Snapshot:
     """The hash of what is kept beside it of texts of modules, "" for nothing."""
     declared: str = ""
     """The hash of what is kept beside it of BUILD files, "" for nothing."""
+    processor: str = ""
+    """The processor that models were computed with all of, "" where none was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,7 @@ def save(path: str, snapshot: Snapshot) -> None:
         "resting": snapshot.resting,
         "texts": snapshot.texts,
         "declared": snapshot.declared,
+        "processor": snapshot.processor,
     }
     stored = StoredSnapshot(values, snapshot.outputs, snapshot.files, snapshot.directories)
     replace_file(path, stored.to_bytes())
@@ -210,6 +213,7 @@ def read_snapshot(stored: StoredSnapshot) -> Snapshot | None:
             resting=str(values["resting"]),
             texts=str(values["texts"]),
             declared=str(values["declared"]),
+            processor=str(values["processor"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = dict[str, Any]
 
-FORMAT = 5
+FORMAT = 6
 _MOST_CHANGED = 100
 """After so many edits all is looked at again."""
 
@@ -85,6 +85,15 @@ def origin_file(root: str) -> str:
     return os.path.join(root, STATE_FOLDER, "made-here")
 
 
+def _platform() -> tuple[str, str]:
+    """The machine that runs the interpreter, and the C library, which is replaced where it lies."""
+    machine = os.uname()
+    try:
+        return machine.machine, os.confstr("CS_GNU_LIBC_VERSION") or ""
+    except (ValueError, OSError):
+        return machine.machine, machine.release
+
+
 def origin_of_state(root: str) -> str:
     """Return what the names of files that vouch for something depend on, so that nobody can choose them."""
     origin = os.lstat(origin_file(root))
@@ -104,7 +113,7 @@ def path_of(root: str, directory: str, words: Sequence[str]) -> str:
     Raises OSError where there can be none.
     """
     origin = origin_of_state(root)
-    interpreter = sys.version, sys.executable, *sys.path, *library_paths().values()
+    interpreter = sys.version, sys.executable, *sys.path, *library_paths().values(), *_platform()
     text = "\0".join([origin, str(FORMAT), __version__, *interpreter, directory, root, *words])
     name = short_hash(text.encode(errors="surrogateescape"))[:32]
     return os.path.join(root, STATE_FOLDER, "requests", f"{name}.snapshot")
@@ -125,12 +134,26 @@ def snapshots(directory: str, words: Sequence[str]) -> Iterator[tuple[str, Store
         except OSError:
             stored = None
         if stored is not None:
-            yield path, stored
+            if _is_of_this_processor(stored):
+                yield path, stored
             return
         parent = os.path.dirname(here)
         if parent == here:
             return
         here = parent
+
+
+def _is_of_this_processor(stored: StoredSnapshot) -> bool:
+    """Whether all that was computed with all of a processor was computed with this one, or nothing was.
+
+    A virtual machine can begin again on another, and machines can share a folder.
+    """
+    processor = stored.values.get("processor")
+    if not processor:
+        return True
+    from hermpkg_build.factories.processor import describe_platform
+
+    return bool(processor == describe_platform(native=True))
 
 
 def read_stored(path: str) -> StoredSnapshot | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import json
 import os
 import py_compile
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from hermpkg_build import PackageImporter
+from hermpkg_build.factories.processor import describe_platform
 
 MEMORY = Path("/dev/shm")
 BUILD = """
@@ -132,3 +134,22 @@ def test_an_installed_module_that_was_compiled(workspace: Any, tmp_path: Path, i
     for value in (1, 2):
         install(site, value)
         assert made(workspace, env={"PYTHONPATH": str(site)}) == value
+
+
+def test_what_was_computed_with_all_of_a_processor_is_noted_with_it(workspace: Any) -> None:
+    """So that on another one nothing is taken for unchanged."""
+    written(workspace, "def make():\n    return 1\n")
+
+    def noted() -> set[str]:
+        found = (workspace.root / "hermpkg-out").rglob("*.snapshot")
+        return {json.loads(path.read_bytes().split(b"\n")[0])["processor"] for path in found}
+
+    assert made(workspace) == 1
+    assert noted() == {""}
+    workspace.build_file(BUILD.replace("factory =", 'cpu = "native", factory ='))
+    assert made(workspace) == 1
+    processor = describe_platform(native=True)
+    assert noted() == {processor}
+    workspace.write("app/factory.py", "def make():\n    return 2\n")
+    assert made(workspace) == 2
+    assert noted() == {processor}

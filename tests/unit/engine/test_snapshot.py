@@ -11,6 +11,7 @@ import pytest
 from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.results import BuildRequest, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Snapshot, find_unchanged, mark_origin, save, snapshot_path
+from hermpkg_build.factories import processor
 
 NOTHING = ObservedTable.of({})
 
@@ -53,6 +54,32 @@ def test_snapshots_of_older_forms_go_when_one_is_kept(above: Path) -> None:
     )
     assert not older.exists()
     assert texts.exists()
+
+
+def test_a_snapshot_of_another_processor_is_none(above: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (path,) = above.rglob("*.snapshot")
+    found = find_unchanged(request_in(above))
+    assert found is not None
+    mine = processor.describe_platform(native=True)
+    for processor_then, is_found in (("", True), (mine, True), (f"{mine} of another kind", False)):
+        save(
+            str(path),
+            Snapshot(
+                files=NOTHING,
+                directories=NOTHING,
+                outputs=NOTHING,
+                result=found[0],
+                warnings=(),
+                processor=processor_then,
+            ),
+        )
+        assert (find_unchanged(request_in(above)) is not None) is is_found
+
+
+def test_a_snapshot_of_another_c_library_is_none(above: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_unchanged(request_in(above)) is not None
+    monkeypatch.setattr(os, "confstr", lambda _: "a library 9.9")
+    assert find_unchanged(request_in(above)) is None
 
 
 def test_a_snapshot_of_another_user_is_none(above: Path, monkeypatch: pytest.MonkeyPatch) -> None:
