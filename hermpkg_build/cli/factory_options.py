@@ -44,6 +44,27 @@ def weights_prefix_option() -> str:
     )
 
 
+def extern_option() -> tuple[str, ...]:
+    """The option of what stays outside, for the class of a command."""
+    return repeated(
+        "--extern NAME", "leave a distribution or top-level module outside; may be repeated", read=str
+    )
+
+
+def intern_option() -> tuple[str, ...]:
+    """The option of what is packed, for the class of a command."""
+    return repeated("--intern NAME", "pack a distribution or top-level module; may be repeated", read=str)
+
+
+def check_named_options(intern: tuple[str, ...], extern: tuple[str, ...]) -> None:
+    """Raise CommandLineError where a name is both to be packed and to be left outside."""
+    for name in sorted({*intern} & {*extern}):
+        raise CommandLineError(
+            f"{name} cannot be both packed and left outside",
+            next_step=f"leave out --intern {name} or --extern {name}",
+        )
+
+
 def check_weights_options(weights: str, key: str, prefix: str) -> None:
     """Raise CommandLineError where a part of weights is named, and no file."""
     if not weights and (key or prefix):

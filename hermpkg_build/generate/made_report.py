@@ -27,6 +27,7 @@ from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison
+from hermpkg_build.generate.decided import note_on_size
 from hermpkg_build.generate.main_module import MAIN, MainModule
 from hermpkg_build.generate.policy_maker import MadePolicy
 from hermpkg_build.generate.policy_text import build_text
@@ -90,13 +91,14 @@ def make_report(
         rules.append(PolicyRule(policy=Policy.DENY, include=("**",)))
     unused = {each.name for each in decisions if each.row == UNUSED}
     optional = (_distributions_outside(graph, optional=True) | unused) - manifest.requires.keys()
+    tensor_bytes = sum(
+        record.digest.size for record in manifest.records.values() if record.kind is RecordKind.STORAGE
+    )
     return PackReport(
         path=path,
         bytes=digest.size,
         sha256=digest.hash,
-        tensor_bytes=sum(
-            record.digest.size for record in manifest.records.values() if record.kind is RecordKind.STORAGE
-        ),
+        tensor_bytes=tensor_bytes,
         decisions=decisions,
         install=dict(sorted(manifest.requires.items())),
         optional=tuple(sorted(optional)),
@@ -114,6 +116,7 @@ def make_report(
                 if each.policy is Policy.EXTERN and each.row == ASKED and not each.version
             ),
             *(f"the bytes of the file differ by process: {place}" for place in outcome.unsteady),
+            *note_on_size(decisions, graph, tensor_bytes, ["hermpkg", "why", path]),
         ),
         exporter_calls="\n".join(call_text(replace(rule, allow_empty=True)) for rule in rules),
     )

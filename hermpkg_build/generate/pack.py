@@ -25,6 +25,7 @@ from hermpkg_build.exporter.destination import FileDestination, keep_other_files
 from hermpkg_build.exporter.errors import PackagingError
 from hermpkg_build.exporter.sources.interpreter import search_path
 from hermpkg_build.generate.comparison import Comparison
+from hermpkg_build.generate.decided import named_policies
 from hermpkg_build.generate.example import Leaf, TorchSettings, leaves_of, run
 from hermpkg_build.generate.hermetic_check import CheckFailure, CheckRequest, check, pickled_example
 from hermpkg_build.generate.made_report import make_report, required_versions
@@ -118,10 +119,7 @@ def pack(
     if timeout is not None and not timeout > 0:
         raise ValueError(f"timeout needs a number of seconds above 0, not {timeout!r}")
     inside, outside = ((names,) if isinstance(names, str) else tuple(names) for names in (intern, extern))
-    named = {**dict.fromkeys(inside, Policy.INTERN), **dict.fromkeys(outside, Policy.EXTERN)}
-    both = sorted({*inside} & {*outside})
-    if both:
-        raise ValueError(f"{both[0]!r} cannot be both in intern and in extern")
+    named = named_policies(inside, outside)
     job = _Job(
         model=model,
         path=path,

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from hermpkg_build.analysis.decisions import Decision, rules_of
 from hermpkg_build.analysis.policy_maker import FollowedImports, Wishes, decide_imports
-from hermpkg_build.core.distribution_names import normalised
-from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.errors import CommandLineError
 from hermpkg_build.exporter.export_analysis import ExportWalk
+from hermpkg_build.generate.decided import check_names
 from hermpkg_build.generate.packing_exporter import PackingExporter
 
 
@@ -41,19 +39,6 @@ def make_policy(exporter: PackingExporter, wishes: Wishes) -> MadePolicy:
         )
 
     reached = decide_imports(follow, wishes)
-    _check_names(reached, wishes)
+    check_names(reached, wishes)
     exporter.set_rules([*wishes.rules, *rules_of(reached)])
     return MadePolicy(decisions={decision.name: decision for decision in reached}, walk=walks[0])
-
-
-def _check_names(reached: Sequence[Decision], wishes: Wishes) -> None:
-    known = {name for decision in reached for name in (decision.name, *decision.modules)}
-    plain = {normalised(name) for name in known}
-    for wish in wishes.named:
-        if normalised(wish) not in plain:
-            meant = did_you_mean(wish, known)
-            raise CommandLineError(
-                f"the model needs nothing that is called {wish!r}",
-                facts=[("it needs", ", ".join(sorted(known)))],
-                next_step=f"did you mean {meant!r}?" if meant else "leave it out",
-            )

@@ -7,15 +7,14 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import ABSENT, UNUSED, Decision
 from hermpkg_build.core.json_codec import OMITTED, to_json
-from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.texts import aligned, first_of, size_text
 from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.generate.decided import TITLES
 from hermpkg_build.printable import one_line
 
 _SHOWN = 12
 _UNTOLD = (ABSENT, UNUSED)
 """The rows of what is listed below by name alone."""
-_TITLES = {Policy.INTERN: "packed", Policy.EXTERN: "left outside", Policy.MOCK: "replaced by a stub"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ class PackReport:
     def _lines(self) -> Iterator[str]:
         yield f"{self.path}  {size_text(self.bytes)}, of which tensors are {size_text(self.tensor_bytes)}"
         yield f"checked: {self.verified.how}"
-        for policy, title in _TITLES.items():
+        for policy, title in TITLES.items():
             chosen = [each for each in self.decisions if each.policy is policy and each.row not in _UNTOLD]
             if chosen:
                 yield ""

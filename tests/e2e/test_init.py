@@ -256,3 +256,20 @@ def test_a_build_file_that_only_bazel_reads_is_told_before_anything_is_written(p
     plain.write("pyproject.toml", f"{settings}\n{line}\n")
     outcome = plain.run("init", "app.net:make")
     assert outcome.code == 0, outcome.stdout + outcome.stderr
+
+
+def test_libraries_are_decided_otherwise_by_name(plain):
+    """As for `pack`, before the table; a name of nothing is told before any file is written."""
+    plain.write("net.py", "import packaging.version\n" + NET)
+    wrong = plain.run("init", "net:make", "--extern", "packagin")
+    assert (wrong.code, (plain.root / "BUILD").exists()) == (2, False)
+    assert "did you mean 'packaging'?" in wrong.stderr
+    both = plain.run("init", "net:make", "--extern", "packaging", "--intern", "packaging")
+    assert both.code == 2
+    assert "packaging cannot be both packed and left outside" in both.stderr
+    for option in ("extern", "intern"):
+        outcome = plain.run("init", "net:make", "--force", f"--{option}", "packaging")
+        assert outcome.code == 0, outcome.stderr
+        assert (
+            "packaging.**" in (plain.root / "BUILD").read_text().partition(f"{option}(")[2].partition(")")[0]
+        )

@@ -12,7 +12,10 @@ from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.factory_options import (
     Argument,
     argument_option,
+    check_named_options,
     check_weights_options,
+    extern_option,
+    intern_option,
     weights_key_option,
     weights_option,
     weights_prefix_option,
@@ -43,6 +46,8 @@ class InitArguments(EngineArguments):
         read=str,
         default="",
     )
+    extern: tuple[str, ...] = extern_option()
+    intern: tuple[str, ...] = intern_option()
     name: str = option(
         "--name NAME", "call the artifact NAME (default: the project's name)", read=str, default=""
     )
@@ -62,6 +67,7 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
     from hermpkg_build.generate.project.init import InitRequest, plan_init
 
     check_weights_options(arguments.weights, arguments.weights_key, arguments.weights_prefix)
+    check_named_options(arguments.intern, arguments.extern)
     build_in_chosen_python(arguments)
     plan = plan_init(
         InitRequest(
@@ -72,6 +78,8 @@ def run(arguments: InitArguments, console: Console) -> ExitCode:
             weights_key=arguments.weights_key or None,
             weights_prefix=arguments.weights_prefix or None,
             example=arguments.example,
+            intern=arguments.intern,
+            extern=arguments.extern,
             name=arguments.name,
             force=arguments.force,
             cache_directory=arguments.cache_dir,

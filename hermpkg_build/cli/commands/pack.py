@@ -12,7 +12,10 @@ from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.factory_options import (
     Argument,
     argument_option,
+    check_named_options,
     check_weights_options,
+    extern_option,
+    intern_option,
     weights_key_option,
     weights_option,
     weights_prefix_option,
@@ -72,12 +75,8 @@ class PackArguments(CommonArguments):
         "model takes and gives before it is called",
     )
     arguments: tuple[Argument, ...] = argument_option()
-    extern: tuple[str, ...] = repeated(
-        "--extern NAME", "leave a distribution or top-level module outside; may be repeated", read=str
-    )
-    intern: tuple[str, ...] = repeated(
-        "--intern NAME", "pack a distribution or top-level module; may be repeated", read=str
-    )
+    extern: tuple[str, ...] = extern_option()
+    intern: tuple[str, ...] = intern_option()
     requires: tuple[tuple[str, str], ...] = repeated(
         "--requires REQUIREMENT",
         "versions of a distribution that may be there where the file is loaded; may be repeated",
@@ -137,6 +136,7 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
             next_step="give a function that returns one: --example MODULE:FUNCTION",
         )
     check_weights_options(arguments.weights, arguments.weights_key, arguments.weights_prefix)
+    check_named_options(arguments.intern, arguments.extern)
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
         from hermpkg_build.exporter.destination import FileDestination

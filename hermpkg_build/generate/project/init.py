@@ -7,16 +7,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from hermpkg_build.analysis.decisions import Decision
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.folders import BUILD_NAMES
-from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.source_roots import advice_on_root
 from hermpkg_build.core.texts import listed
 from hermpkg_build.core.toml_text import parse_toml
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import CommandLineError, WorkspaceError
+from hermpkg_build.generate.decided import named_policies, told_by_reason
 from hermpkg_build.generate.factory import factory_parts
 from hermpkg_build.generate.project.build_names import choose_build_names
 from hermpkg_build.generate.project.candidates import example_of, parameters_of
@@ -62,6 +61,8 @@ class InitRequest:
     weights_key: str | None
     weights_prefix: str | None
     example: str
+    intern: Sequence[str]
+    extern: Sequence[str]
     name: str
     force: bool
     cache_directory: str
@@ -78,7 +79,6 @@ class InitPlan:
     root: str
     files: PlannedFiles
     decided: Sequence[tuple[str, str]]
-    decisions: Sequence[Decision]
     notes: Sequence[str]
     label: str
     test: str
@@ -135,6 +135,7 @@ class _Init:
                 weights_key=self._request.weights_key,
                 weights_prefix=self._request.weights_prefix,
                 modules=[example[0]] if example else [],
+                named=named_policies(self._request.intern, self._request.extern),
             ),
             self._request.cache_directory,
             self._request.jobs,
@@ -161,7 +162,6 @@ class _Init:
             root=self._root,
             files=files,
             decided=[*self._decided(artifact, path, folders, trial)],
-            decisions=trial.decisions,
             notes=[*self._notes(trial, resources)],
             label=f"//:{name}",
             test=f"//:{name}_test",
@@ -344,14 +344,7 @@ class _Init:
                 [folder.path or "the top of the project" for folder in folders if folder.has_code], _SHOWN
             ),
         )
-        for policy, title in (
-            (Policy.INTERN, "packed"),
-            (Policy.EXTERN, "left outside"),
-            (Policy.MOCK, "stub"),
-        ):
-            for decision in trial.decisions:
-                if decision.policy is policy:
-                    yield title, f"{decision.name} {decision.version}".rstrip() + f": {decision.reason}"
+        yield from told_by_reason(trial.decisions)
         read = [f"{folder.path}/{name}".lstrip("/") for folder in folders for name in folder.resources]
         if read:
             yield "resources", f"{listed(read, _SHOWN)}: the factory read them"
@@ -376,6 +369,8 @@ class _Init:
                 f"{listed(large, _SHOWN)} is packed beside the tensors of the model that were read from it:"
                 f" with --weights {large[0]}, and a factory that does not read it, it is there once"
             )
+        if trial.note:
+            yield trial.note
         if trial.missed:
             yield (
                 f"the factory looked for {listed(trial.missed, _SHOWN)} in the folder in which it runs, which"

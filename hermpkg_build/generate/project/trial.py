@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.target import Model, ModelPackage, PythonModules, Target
-from hermpkg_build.dataclass import dataclass, replace
+from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.engine.code_states import CodeStates
 from hermpkg_build.engine.context import TargetContext
@@ -32,6 +33,7 @@ from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
+from hermpkg_build.generate.decided import check_names, note_on_size
 from hermpkg_build.generate.factory import returns_nothing
 from hermpkg_build.generate.made_report import versions_needed
 from hermpkg_build.loading.declared_modules import declared_modules, module_name
@@ -54,6 +56,7 @@ _NOTHING = Digest.of(pickle.dumps(None, protocol=3))
 class TrialRequest:
     """The model of a project: `files` are the modules that it may use, `modules` further ones to be packed.
 
+    `named` are distributions or top-level modules with what is to become of them.
     Paths are relative to the workspace's root.
     """
 
@@ -66,18 +69,20 @@ class TrialRequest:
     weights_key: str | None = None
     weights_prefix: str | None = None
     modules: Sequence[str] = ()
+    named: Mapping[str, Policy] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What making the model has shown.
 
-    `rules` and `requires` are those of its artifact. `used` are the files of the workspace that are packed or
-    that the factory imported, `read` its data files that the factory read; `missed` are paths that it looked
-    for where it runs.
+    `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual. `used`
+    are the files of the workspace that are packed or that the factory imported, `read` its data files that it
+    read; `missed` are paths that it looked for where it runs.
     """
 
     decisions: Sequence[Decision]
+    note: str
     rules: Sequence[PolicyRule]
     requires: Mapping[str, str]
     used: Sequence[str]
@@ -108,7 +113,8 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
                 if not more:
                     if made.pickle == _NOTHING:
                         raise returns_nothing(request.factory)
-                    return _decide(context, package, made, given)
+                    wishes = Wishes(named=request.named)
+                    return _decide(context, package, made, given, wishes)
             given |= more
 
 
@@ -183,19 +189,30 @@ def _error_in(
 
 
 def _decide(
-    context: TargetContext, package: ModelPackage, made: ModelObject, given: Collection[str]
+    context: TargetContext,
+    package: ModelPackage,
+    made: ModelObject,
+    given: Collection[str],
+    wishes: Wishes,
 ) -> Trial:
     """Decide what becomes of all that the model leads to; what a person must decide, the build tells of."""
     follow = imports_of(context, package, dict.fromkeys(package.models.values(), made))
-    decisions = decide_imports(lambda found: follow(rules_of(found)), Wishes())
+    decisions = decide_imports(lambda found: follow(rules_of(found)), wishes)
+    check_names(decisions, wishes)
     rules = [*must_match(rules_of(decisions)), PolicyRule(policy=Policy.DENY, include=("**",))]
     found = follow(rules)
     paths = {module.module: module.path for module in context.modules_of_target(_MODULES)}
     seen = {each.module for each in made.observed_modules}
     packed = {node.name for node in found.graph if node.origin is Origin.WORKSPACE}
     by_name = {decision.name: decision for decision in decisions}
+    code: Counter[str] = Counter()
+    for node in found.graph:
+        code[node.distribution] += node.digest.size if node.digest is not None else 0
+    decisions = [replace(decision, bytes=code[decision.name]) for decision in decisions]
+    tensors = sum(storage.digest.size for storage in made.storages)
     return Trial(
         decisions=decisions,
+        note=next(note_on_size(decisions, found.graph, tensors, ["hermpkg", "why", str(package.label)]), ""),
         rules=rules,
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
