@@ -39,6 +39,8 @@ def crc32_of_both(first: int, second: int, size: int) -> int:
     >>> crc32_of_both(zlib.crc32(b"1234"), zlib.crc32(b"56789"), 5) == zlib.crc32(b"123456789")
     True
     """
+    if not first:
+        return second  # as of nothing, where there is only one piece
     factor, power = _ONE, _BYTE
     while size:
         if size & 1:

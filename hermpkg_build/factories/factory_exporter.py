@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hermpkg_build.archive.records import Content, FileSlice
@@ -19,7 +20,7 @@ from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.pickled import PickledObject, StoredStorage
 from hermpkg_build.pickles.storage_numbers import StorageNumbers, renumber_storages
-from hermpkg_build.pickles.storages import StorageCopy, copy_storages
+from hermpkg_build.pickles.storages import StorageCopy, chunks, copy_storages
 from hermpkg_build.pickles.trial import Trial
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 _ID_BITS = 22
 """How many bits of a number count within one model; those above tell models apart."""
+
+
+_SMALL = 64 << 10
+"""The most bytes of storages that are compared with those before."""
 
 
 class FactoryExporter:
@@ -54,6 +59,7 @@ class FactoryExporter:
         self._numbers = StorageNumbers(self._copied)
         self._copies = 0
         self._storages: dict[int, StoredStorage] = {}
+        self._small: set[Digest] = set()
         self._torchscript: TorchScript | None = None
         self._records: dict[str, SavedRecord] = {}
         self._modules: list[str] = []
@@ -82,7 +88,7 @@ class FactoryExporter:
 
     @property
     def storages(self) -> tuple[StoredStorage, ...]:
-        """All storages by their numbers."""
+        """All storages by their numbers; of small ones with the same bytes the first has a file."""
         return tuple(stored for _, stored in sorted(self._storages.items()))
 
     @property
@@ -184,18 +190,38 @@ class FactoryExporter:
         )
         keys = self._numbers.keys_of(pickled.storages)
         for key, (file, stored) in self._numbers.take_new():
-            os.rename(file, self._folder / storage_file(key))
+            if file:
+                os.rename(file, self._folder / storage_file(key))
             self._storages[key] = stored
         data = renumber_storages(pickled.data, pickled.key_offsets, keys)
         offsets = tuple((offset, keys[key]) for offset, key in pickled.key_offsets)
         return replace(pickled, data=data, key_offsets=offsets)
 
     def _copied(self, storages: Sequence[Any]) -> Sequence[tuple[str, StoredStorage]]:
+        """Write storages to files; "" for one whose bytes a file has already."""
         first = self._copies
         self._copies += len(storages)
-        paths = [str(self._folder / f"{number}.new-storage") for number in range(first, self._copies)]
-        copies = [StorageCopy(storage=s, path=p) for s, p in zip(storages, paths, strict=True)]
-        return list(zip(paths, copy_storages(copies), strict=True))
+        found: dict[int, tuple[str, StoredStorage]] = {}
+        large: dict[int, StorageCopy] = {}
+        small = set(self._small)
+        for number, storage in enumerate(storages, first):
+            path = str(self._folder / f"{number}.new-storage")
+            if storage.device.type != "cpu" or storage.nbytes() > _SMALL:
+                large[number] = StorageCopy(storage=storage, path=path)
+                continue
+            # Many small ones are alike, and to make a file takes longer than to hash it.
+            data = b"".join(chunks(storage))
+            stored = StoredStorage(digest=Digest.of(data), crc32=zlib.crc32(data))
+            is_new = stored.digest not in small
+            if is_new:
+                with open(path, "wb") as file:
+                    file.write(data)
+                small.add(stored.digest)
+            found[number] = path if is_new else "", stored
+        for number, stored in zip(large, copy_storages([*large.values()]), strict=True):
+            found[number] = large[number].path, stored
+        self._small = small  # Not before: where there was no room, they can be saved again later.
+        return [each for _, each in sorted(found.items())]
 
     def _save(self, record: str, kind: RecordKind, data: bytes) -> None:
         digest = Digest.of(data)

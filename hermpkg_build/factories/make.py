@@ -31,6 +31,7 @@ from hermpkg_build.store.failures import cannot_write
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hermpkg_build.core.digest import Digest
     from hermpkg_build.factories.child import ChildExit
     from hermpkg_build.factories.warm_client import WarmProcesses
     from hermpkg_build.store.content import ContentStore
@@ -103,8 +104,11 @@ def _adopted(
             raise _error(result, request, ended)
         made = from_json(ModelObject, result["made"])
         content.put_file(str(folder / PICKLE), made.pickle, move=True)
+        keys: dict[Digest, int] = {}
         for key, stored in enumerate(made.storages):
-            content.put_file(str(folder / storage_file(key)), stored.digest, move=True)
+            keys.setdefault(stored.digest, key)
+        for digest, key in keys.items():
+            content.put_file(str(folder / storage_file(key)), digest, move=True)
         for digest in {record.digest: None for record in made.beside.records}:
             content.put_file(str(folder / saved_file(digest)), digest, move=True)
         return made, tuple(map(str, result["roots"]))

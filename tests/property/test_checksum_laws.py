@@ -18,6 +18,11 @@ def test_checksums_of_parts_make_that_of_the_whole(first: bytes, second: bytes) 
     assert crc32_of_both(zlib.crc32(first), zlib.crc32(second), len(second)) == zlib.crc32(first + second)
 
 
+def test_of_one_piece_nothing_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crc32_module, "_product", None)
+    assert crc32_of_both(0, 12345, 1 << 20) == 12345
+
+
 @given(a=st.integers(0, 0xFFFFFFFF), size=st.integers(0, 1 << 50), more=st.integers(0, 1 << 50))
 def test_putting_together_is_associative(a: int, size: int, more: int) -> None:
     """Also for sizes that no test can compute."""
