@@ -12,6 +12,7 @@ from itertools import chain, islice
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
+from hermpkg_build.factories.git_head import HEAD, git_folder, paths_beside_head
 
 _MOST_FOLDERS = 2048
 """Each watched folder costs the kernel about a kilobyte, and this process two system calls."""
@@ -60,9 +61,12 @@ class NativeReads:
 
     def __init__(self, first: Iterable[str], top: str) -> None:
         """Watch the folders `first` and those below `top`, the outer ones first, 2,048 at most."""
+        self._top = top
         self._folders: dict[int, str] = {}
         self._reads: Counter[str] = Counter()
         self._made: set[str] = set()
+        self._sees_code = False
+        self._head = ""
         self._modified: set[str] = set()
         self._descriptor = -1
         if sys.platform != "linux":
@@ -77,10 +81,22 @@ class NativeReads:
         self._reads.clear()
         self._modified.clear()
 
-    def watch(self, tops: Iterable[str]) -> None:
-        """Watch more folders, and those below them, but for those that all programs use."""
+    def watch_for_processes(self, tops: Iterable[str]) -> None:
+        """See what another process that starts now opens, also below `tops`, but for what all programs use.
+
+        Such a process can run or read code of the workspace, or ask git for its commit, of which nothing is
+        noticed before.
+        """
         if self._descriptor < 0:
             return
+        if not self._sees_code:
+            self._drain()
+            self._sees_code = True
+            watched = list(self._folders.values())
+            self._add(os.path.join(folder, "__pycache__") for folder in watched)
+            if git := git_folder(self._top):
+                self._add([git])
+                self._head = os.path.join(git, HEAD)
         for top in tops:
             if top not in _SHARED_FOLDERS and not f"{top}/".startswith(_SYSTEM_FOLDERS):
                 self._add(_folders_of_project(top))
@@ -92,9 +108,13 @@ class NativeReads:
                 self._folders.setdefault(watch, folder)
 
     def files(self) -> list[str]:
-        """The paths of files that were there when the watch began, and were opened since to read."""
+        """The paths of files that were there when the watch began, and were opened since to read.
+
+        Where git looked for the commit, there are the paths that tell it among them, a folder too.
+        """
         self._drain()
-        return [path for path, reads in self._reads.items() if reads > 0 and path not in self._made]
+        paths = [path for path, reads in self._reads.items() if reads > 0 and path not in self._made]
+        return [*paths, *(paths_beside_head(self._head) if self._head in paths else ())]
 
     def _drain(self) -> None:
         while self._descriptor >= 0:
@@ -106,9 +126,15 @@ class NativeReads:
                 self._descriptor = -1
                 return
             for watch, mask, name in _events(events):
-                if mask & _IN_ISDIR or not name or name.endswith(_CODE_SUFFIXES):
+                if mask & _IN_ISDIR or not name:
                     continue
                 path = os.path.join(self._folders.get(watch, ""), name)
+                if self._head and path != self._head and path.startswith(self._head.removesuffix(HEAD)):
+                    continue  # git writes its index also where it only looks
+                if name.endswith(_CODE_SUFFIXES):
+                    if not self._sees_code:
+                        continue
+                    path = _source_of(path)
                 if mask & _IN_OPEN:
                     self._reads[path] += 1
                 elif mask & _IN_MODIFY:
@@ -127,6 +153,14 @@ def _events(data: bytes) -> Iterator[tuple[int, int, str]]:
         start += _EVENT.size
         yield watch, mask, os.fsdecode(data[start : start + length].rstrip(b"\0"))
         start += length
+
+
+def _source_of(path: str) -> str:
+    """The source of a module that is compiled in `path`, which is its own where that is no such file."""
+    folder, name = os.path.split(path)
+    if not name.endswith(".pyc") or os.path.basename(folder) != "__pycache__":
+        return path
+    return os.path.join(os.path.dirname(folder), f"{name.partition('.')[0]}.py")
 
 
 def _folders_of_project(top: str) -> Iterator[str]:

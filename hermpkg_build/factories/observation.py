@@ -15,6 +15,7 @@ from hermpkg_build.core.module_names import parent_of
 from hermpkg_build.dataclass import dataclass, replace
 from hermpkg_build.disk.normal_paths import absolute_path
 from hermpkg_build.disk.signatures import mark_of
+from hermpkg_build.factories.asked_paths import absolute, file_of_database, given_path
 from hermpkg_build.factories.folder_entries import note_statuses_of_entries
 from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.observed_imports import files_of_start, folders_of_package, paths_of_module
@@ -27,7 +28,6 @@ from hermpkg_build.factories.system_functions import (
     as_of_system,
     let_system_module_have,
     path_of_open,
-    without_kernels_link,
 )
 from hermpkg_build.factories.workspace_finder import WorkspaceFinder
 
@@ -74,6 +74,7 @@ class FileObserver:
         self.looks: SourceLooks = SourceLooks()
         self.named: NamedFiles = NamedFiles()
         self._told = ""
+        self._forked = False
         self._stat = os.stat
         self._heeded: dict[str, list[Heeding]] = {}
         self.heed(["open"], self._note_open)
@@ -118,6 +119,7 @@ class FileObserver:
 
     def _tell(self) -> None:
         """In a forked process: tell its parent of all that is noted from now on."""
+        self._forked = True
         descriptor = os.open(self._told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         for name in _NOTES:
             setattr(self, name, TellingNotes(getattr(self, name), name, descriptor))
@@ -130,7 +132,7 @@ class FileObserver:
 
     def note_read(self, path: object) -> None:
         """Note a file that native code is about to read."""
-        if name := _absolute(path):
+        if name := absolute(path):
             self._note_read(name)
 
     def _note_read(self, path: str) -> None:
@@ -194,15 +196,16 @@ class FileObserver:
         code = run - self.looks.among(run)
         asked, links, listed = dict(self._asked), list(self._links), dict(self._listed)
         is_input, is_question = input_test(places, scratch), question_test(places, scratch)
-        read = {**self._read, **dict.fromkeys(self._opened_unseen(run, places))}
-        read.update(dict.fromkeys(named))
-        listed.update(dict.fromkeys(filter(os.path.isdir, named)))
+        unseen = [*self._opened_unseen(run, places), *named]
+        read = {**self._read, **dict.fromkeys(unseen)}
+        listed.update(dict.fromkeys(filter(os.path.isdir, unseen)))
         for name in finder.sites:
             read.update(dict.fromkeys(paths_of_module(sys.modules.get(name))))
         read.update(dict.fromkeys(files_of_start(finder, places)))
         for package in {parent_of(name) for name in finder.sites}:
             listed.update(dict.fromkeys(folders_of_package(package, places)))
-        paths = [*read, *filter(is_question, asked)]
+        absent = (path for path in self.named.absent() if places.place_of(path) is Place.WORKSPACE)
+        paths = [*read, *absent, *filter(is_question, asked)]
         for link in filter(is_question, links):
             paths += _by_way_of(link, paths)
             listed.update(dict.fromkeys(_by_way_of(link, listed)[1:]))
@@ -246,7 +249,7 @@ class FileObserver:
 
     def _note_open(self, _: str, arguments: tuple[Any, ...]) -> None:
         path, mode, flags = arguments
-        name = _absolute(path)
+        name = absolute(path)
         if mode in ("w", "x", "a", "wb", "xb", "ab") or self._is_written(name, flags or 0):
             if name not in self._read:
                 self._written[name] = None
@@ -263,7 +266,7 @@ class FileObserver:
 
     def _note_made_link(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note what a link that is made leads to: files are read by its name from now on."""
-        target, link = map(_absolute, arguments[:2])
+        target, link = map(absolute, arguments[:2])
         if event == "os.link":
             self._note_read(target)
         elif target and link:
@@ -274,19 +277,26 @@ class FileObserver:
     def _note_start(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note what another process is given to read, and watch the folders that it is given."""
         self.named.note(event, arguments)
-        if self._native is not None:
-            self._native.watch(self.named.take_folders())
+        if self._forked:
+            self._note_named()
+        elif self._native is not None:
+            self._native.watch_for_processes(self.named.take_folders())
+
+    def _note_named(self) -> None:
+        """Note what words name: before it tells of that, in a forked process."""
+        for path in self.named.unchanged():
+            (self._listed if os.path.isdir(path) else self._read)[path] = None
 
     def _note_opened_by_native(self, _: str, arguments: tuple[Any, ...]) -> None:
         """Note what native code opens, and tells here only. A database that is not there is written first."""
-        name = _absolute(_file_of_database(arguments[0]))
+        name = absolute(file_of_database(arguments[0]))
         if name and self._is_file(name):
             self._note_read(name)
 
     def _note_listing(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = arguments[0]
         path = path_of_open(path) if isinstance(path, int) else path
-        if name := _absolute(os.curdir if path is None else path):
+        if name := absolute(os.curdir if path is None else path):
             self._listed[name] = None
             if event == "os.scandir":  # its entries know their sizes and times
                 self.looks.note_folder(name)
@@ -301,14 +311,14 @@ class FileObserver:
 
         @wraps(function)
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
-            if name := _given_path(path, options):
+            if name := given_path(path, options):
                 self.looks.note_status(name, options)
             return function(path, *arguments, **options)
 
         return as_of_system(function, noting)
 
     def _note_status_of_entry(self, path: str | bytes) -> None:
-        if name := _absolute(path):
+        if name := absolute(path):
             self._note_asked(name)
 
     def _noting_open(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -316,7 +326,7 @@ class FileObserver:
 
         @wraps(function)
         def opening(path: Any, *arguments: Any, **options: Any) -> Any:
-            if options.get("dir_fd") is not None and (name := _given_path(path, options)):
+            if options.get("dir_fd") is not None and (name := given_path(path, options)):
                 self._note_read(name)
                 self.looks.note(name)
             return function(path, *arguments, **options)
@@ -334,7 +344,7 @@ class FileObserver:
 
         @wraps(function)
         def noting(path: Any, *arguments: Any, **options: Any) -> Any:
-            if name := _given_path(path, options):
+            if name := given_path(path, options):
                 for note in notes:
                     note(name)
             return function(path, *arguments, **options)
@@ -422,33 +432,3 @@ def _asking_module() -> str:
 def _is_beside_source(path: str) -> bool:
     """Whether a file was compiled from a source that counts in its place."""
     return path.endswith(".pyc") and os.path.basename(os.path.dirname(path)) == "__pycache__"
-
-
-def _file_of_database(given: object) -> object:
-    """The path that a name of a database leads to, which can be an address: ``file:x.db?mode=ro``."""
-    if not isinstance(given, str) or not given.startswith("file:"):
-        return given
-    from urllib.parse import unquote
-
-    return unquote(given.removeprefix("file:").removeprefix("//").partition("?")[0].partition("#")[0])
-
-
-def _absolute(path: object) -> str:
-    """A path made absolute by the current folder; "" for anything that is not a path."""
-    try:
-        name = absolute_path(os.fsdecode(path))  # type: ignore[arg-type]
-    except (TypeError, ValueError, OSError):
-        return ""
-    return without_kernels_link(name) if name.startswith(("/proc/", "/dev/fd/")) else name
-
-
-def _given_path(path: object, options: Mapping[str, Any]) -> str:
-    """The path that a function of `os` is given, made absolute, also by an open folder."""
-    folder = options.get("dir_fd")
-    if folder is None or isinstance(path, int):
-        return _absolute(path)
-    start = path_of_open(folder)
-    try:
-        return _absolute(os.path.join(start, os.fsdecode(path))) if start else ""  # type: ignore[arg-type]
-    except TypeError:
-        return ""

@@ -25,6 +25,7 @@ STARTS: Mapping[str, tuple[int, int | None, int | None]] = {
 _MOST_WORDS = 4096
 _BEFORE_PATH = re.compile(r"[=,:;@]|(?<!.)-+(?:[A-Za-z_-]+(?=/)|\w)")
 """What can come before a path in a word: a sign, or the name of an option."""
+_PATTERN = re.compile(r"[*?\[{]")
 _stat = os.stat
 
 
@@ -37,15 +38,15 @@ class NamedFiles:
 
     def __init__(self) -> None:
         self._signatures: dict[str, FileSignature] = {}
+        self._absent: dict[str, None] = {}
         self._folders: list[str] = []
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note what a process is given to read, by an audit event of `STARTS`."""
         words, folder, variables = STARTS[event]
         start = os.curdir if folder is None or arguments[folder] is None else arguments[folder]
-        if start is not os.curdir:
-            with suppress(OSError, ValueError, TypeError):
-                self._folders.append(absolute_path(os.fsdecode(start)))
+        with suppress(OSError, ValueError, TypeError):
+            self._folders.append(absolute_path(os.fsdecode(start)))
         for word in _words(arguments[words]):
             for name in _names_in(word):
                 self._note(start, name)
@@ -74,10 +75,24 @@ class NamedFiles:
     def _note(self, start: str | bytes | os.PathLike[str], name: str | bytes | os.PathLike[str]) -> None:
         with suppress(OSError, ValueError, TypeError):
             path = absolute_path(os.path.join(os.fsdecode(start), os.fsdecode(name)))
-            status = _stat(path)
+            try:
+                status = _stat(path)
+            except FileNotFoundError:
+                self._note_absent(path)
+                return
             if path not in self._signatures:
                 self._signatures[path] = signature_of(status)
                 self._folders.append(path if S_ISDIR(status.st_mode) else os.path.dirname(path))
+
+    def _note_absent(self, path: str) -> None:
+        """Note a path that leads nowhere, and the folder in which a shell looks for what fits a pattern."""
+        self._absent[path] = None
+        if pattern := _PATTERN.search(path):
+            self._note(os.curdir, os.path.dirname(path[: pattern.start() + 1]))
+
+    def absent(self) -> Iterator[str]:
+        """Give the paths that led nowhere, and still do."""
+        return filter(_is_absent, self._absent)
 
     def unchanged(self) -> Iterator[str]:
         """Yield the paths of those that still are what they were."""
@@ -85,6 +100,14 @@ class NamedFiles:
             with suppress(OSError):
                 if signature_of(_stat(path)) == before:
                     yield path
+
+
+def _is_absent(path: str) -> bool:
+    try:
+        _stat(path)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return False
 
 
 def _names_in(word: str) -> set[str]:
@@ -103,10 +126,17 @@ def _words(given: object) -> Iterator[str]:
     for text in texts:
         yield text
         if any(character.isspace() for character in text):
-            try:
-                yield from shlex.split(text)[:_MOST_WORDS]
-            except ValueError:
-                yield from text.split()[:_MOST_WORDS]
+            yield from _words_of_shell(text)[:_MOST_WORDS]
+
+
+def _words_of_shell(text: str) -> list[str]:
+    """The words of a command, without the signs between them: ``;``, ``|``, ``>``, brackets."""
+    words = shlex.shlex(text, posix=True, punctuation_chars=True)
+    words.whitespace_split, words.commenters = True, ""
+    try:
+        return [*words]
+    except ValueError:
+        return text.split()
 
 
 class TellingNotes(dict[str, None]):
