@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import BuildFile, DeclaredModule, DeclaredModules, Model, PythonModules, Target
 from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.disk.lfs_pointers import HOW_TO_FETCH, is_lfs_pointer
 from hermpkg_build.engine.code_states import UNREADABLE
 from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.resting import Resting
@@ -91,10 +92,12 @@ class TargetContext:
     def digest(self, target: Target, path: str, what: str, *, next_step: str) -> Digest:
         """Return the digest of a file that `target` is made of, by its absolute path.
 
-        `what` names the file in an error. Raises LoadingError where it cannot be read.
+        `what` names the file in an error. Raises LoadingError where it cannot be read, or is not there yet.
         """
         try:
-            return self.tree.digest(path)
+            digest = self.tree.digest(path)
+            if not is_lfs_pointer(path, digest.size):
+                return digest
         except OSError as error:
             raise LoadingError(
                 f"{what} cannot be read",
@@ -102,6 +105,12 @@ class TargetContext:
                 facts=[("file", self.shown(path)), ("reason", error.strerror or str(error))],
                 next_step=next_step,
             ) from error
+        raise LoadingError(
+            f"{what} is a pointer of Git LFS, and not the file that it stands for",
+            location=target.location,
+            facts=[("file", self.shown(path))],
+            next_step=HOW_TO_FETCH,
+        )
 
     def declared_resources(self, target: Target) -> dict[str, str]:
         """Hash the resources that `target` and all that it depends on declare; by their paths.

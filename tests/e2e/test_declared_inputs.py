@@ -147,6 +147,48 @@ def test_the_time_that_a_test_has(tested: Any) -> None:
     assert run_test(tested) == "failed"
 
 
+POINTER = f"version https://example.com/spec/v1\noid sha256:{'a' * 64}\nsize 4665\n"
+"""What Git LFS leaves in the place of a file that it has not fetched."""
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    ['model:weights = "file.pt"', 'modules:resources = ["file.pt"]', 'package:resources = {"x": ":file.pt"}'],
+)
+def test_a_file_that_git_lfs_has_not_fetched(workspace: Any, attribute: str) -> None:
+    given = dict.fromkeys(("modules", "model", "package"), "")
+    rule, _, text = attribute.partition(":")
+    given[rule] = f", {text}"
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = ["factory.py"]{modules})
+        model(name = "net", factory = "app.factory:make", deps = [":modules"]{model})
+        model_package(name = "app", models = {{"m/x.pkl": ":net"}}, policy = [deny("**")]{package})
+        """.format(**given)
+    )
+    workspace.write("app/factory.py", "def make():\n    return 1\n")
+    workspace.write("app/file.pt", POINTER)
+    outcome = workspace.run("//app")
+    assert outcome.code == 1
+    assert "is a pointer of Git LFS" in outcome.stderr
+    assert "git lfs pull" in outcome.stderr
+    if rule != "model":
+        workspace.write("app/file.pt", POINTER + "more")
+        workspace.build("//app")
+
+
+def test_a_factory_that_reads_what_git_lfs_has_not_fetched(workspace: Any) -> None:
+    workspace.build_file(MODEL.replace('resources = ["words.txt"]', "resources = []"))
+    workspace.write("app/__init__.py", "")
+    workspace.write(
+        "app/factory.py",
+        "import os\ndef make(): return open(os.path.dirname(__file__) + '/words.txt').read()\n",
+    )
+    workspace.write("app/words.txt", POINTER)
+    for _ in range(2):
+        assert "pointers of Git LFS: app/words.txt" in workspace.build("//app").stderr
+
+
 def test_a_time_in_the_future_is_not_a_change(workspace: Any) -> None:
     workspace.write("pyproject.toml", "[tool.hermpkg]\n")
     workspace.build_file(MODEL.replace('resources = ["words.txt"]', "resources = []"))

@@ -13,6 +13,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import JsonFormError, from_json, to_json
 from hermpkg_build.core.texts import listed
 from hermpkg_build.dataclass import replace
+from hermpkg_build.disk.lfs_pointers import HOW_TO_FETCH, is_lfs_pointer
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.signatures import mark_of
 from hermpkg_build.engine.action import Action
@@ -63,6 +64,14 @@ def build_model(build: Build, target: Model, _: NeedTargets) -> Built:
     return Built.of(target, Digest(ran.value.pickle.hash, size), ran, model=ran.value)
 
 
+def _is_pointer(context: TargetContext, path: str) -> bool:
+    """Whether Git LFS has not fetched a file of the workspace that a factory read."""
+    try:
+        return is_lfs_pointer(context.absolute(path), context.tree.digest(context.absolute(path)).size)
+    except OSError:
+        return False
+
+
 def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject) -> Iterator[str]:
     """A text where the factory read files of the workspace that `target` does not declare."""
     declared = {label.path for label, _ in context.resources_of_modules(target)}
@@ -74,6 +83,8 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
             "  -> list them in the resources of a python_modules target among the deps: else they are not in"
             " the artifact, and neither Bazel nor executors have them"
         )
+    if pointers := [path for path in undeclared if _is_pointer(context, path)]:
+        yield f"the factory read pointers of Git LFS: {listed(pointers, _SHOWN)}\n  -> {HOW_TO_FETCH}"
     missed = [path for path in model.missed if context.tree.has_path(context.absolute(path))]
     if missed:
         yield (
