@@ -15,6 +15,9 @@ from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts
 WORTH_PROCESSES = 300
 """From this many files on, starting helper processes pays."""
 
+_WORTH_WITH_SCANNER = 800
+"""The same where sources are read by the scanner in C: so many take it as long."""
+
 _MOST_KNOWN = 10_000
 """So many facts are kept in memory, about a kilobyte each."""
 
@@ -91,7 +94,7 @@ class KnownFacts:
         files = [source for source in wanted.values() if source.path]
         found: dict[Digest, ImportFacts] = {}
         encoded: dict[Digest, bytes] = {}
-        if self._jobs > 1 and len(files) >= WORTH_PROCESSES:
+        if self._jobs > 1 and _is_worth_processes(len(files)):
             from hermpkg_build.source.parallel import facts_of_files
 
             # Of a file that has changed since, these are the facts of other bytes, under their own digest.
@@ -117,6 +120,14 @@ class KnownFacts:
         if self._store is not None and facts:
             kept = {digest: encoded.get(digest) or encode(found) for digest, found in facts.items()}
             self._store.put_many(kept, version=FACTS_VERSION)
+
+
+def _is_worth_processes(count: int) -> bool:
+    if count < WORTH_PROCESSES:
+        return False
+    from hermpkg_build.source.scanner import choose
+
+    return count >= _WORTH_WITH_SCANNER or choose().scanner is None
 
 
 def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:

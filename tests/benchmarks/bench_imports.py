@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from table import Row, show, timed
+from table import Goal, Row, show, timed
 
+from hermpkg_build.source import scanner
 from hermpkg_build.source.facts_codec import decode, encode
 from hermpkg_build.source.parallel import facts_of_files
 from hermpkg_build.source.source_facts import Source
@@ -46,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     size = sum(map(os.path.getsize, paths)) / 1e6
     facts = [found.facts for found, _ in facts_of_files([Source(path=path) for path in paths], 1)]
     imports = sum(len(found.imports) for found in facts)
-    show(f"{options.package}: {len(paths):,} modules, {size:.1f} MB, {imports:,} imports", rows)
-    print_goals({row.name: row.median for row in rows})
+    show(f"{options.package}: {len(paths):,} modules, {size:.1f} MB, {imports:,} imports", rows, goals(rows))
+    print(f"\nhermpkg reads sources {scanner.choose().told}")
     print_codec([encode(found) for found in facts])
     return 0
 
@@ -72,7 +73,20 @@ def row_actions(paths: Sequence[str], jobs: int) -> dict[str, Callable[[], objec
     sources = [Source(path=path) for path in paths]
     rows["hermpkg, one process"] = lambda: facts_of_files(sources, 1)
     rows[f"hermpkg, {jobs} processes"] = lambda: facts_of_files(sources, jobs)
+    if scanner.choose().scanner:
+        rows["without hermpkg-speed, one process"] = lambda: facts_in_python(sources)
     return rows
+
+
+def facts_in_python(sources: Sequence[Source]) -> None:
+    """Read sources by the analysis in Python, which is the only one where hermpkg-speed is not installed."""
+    os.environ[scanner.VARIABLE] = "never"
+    scanner.choose.cache_clear()
+    try:
+        facts_of_files(sources, 1)
+    finally:
+        del os.environ[scanner.VARIABLE]
+        scanner.choose.cache_clear()
 
 
 def ruff_command() -> list[str]:
@@ -86,17 +100,14 @@ def ruff_command() -> list[str]:
     return []
 
 
-def print_goals(medians: dict[str, float]) -> None:
-    """Whether the goals are kept: well ahead of ruff, and helpers that never cost more than they bring."""
+def goals(rows: Sequence[Row]) -> dict[str, Goal]:
+    """What is to be reached: well ahead of ruff, and helpers that never cost more than they bring."""
+    medians = {row.name: row.median for row in rows}
     one, *parallel = (name for name in medians if name.startswith("hermpkg"))
-    pairs = [
-        (min([one, *parallel], key=medians.__getitem__), RUFF, 0.7),
-        *((name, one, 1.0) for name in parallel),
-    ]
-    for name, peer, most in pairs:
-        if peer in medians:
-            missed = "   MISSED" if medians[name] > most * medians[peer] else ""
-            print(f"goal of {name}: {most} x {peer}, is {medians[name] / medians[peer]:.2f}{missed}")
+    found = {name: Goal(most=1.0, of=(one,)) for name in parallel}
+    if RUFF in medians:
+        found[min([one, *parallel], key=medians.__getitem__)] = Goal(most=0.7, of=(RUFF,))
+    return found
 
 
 def print_codec(encoded: Sequence[bytes]) -> None:

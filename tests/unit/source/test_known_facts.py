@@ -12,7 +12,7 @@ import pytest
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import ActionError
-from hermpkg_build.source import known_facts
+from hermpkg_build.source import known_facts, scanner
 from hermpkg_build.source.known_facts import KnownFacts
 from hermpkg_build.source.source_facts import Source, facts_of_source
 
@@ -34,6 +34,7 @@ class Store:
 def jobs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many processes work; the second is a helper that is given files however few there are."""
     monkeypatch.setattr(known_facts, "WORTH_PROCESSES", 1)
+    monkeypatch.setattr(known_facts, "_WORTH_WITH_SCANNER", 1)
     return int(request.param)
 
 
@@ -104,3 +105,11 @@ def test_bytecode_proves_a_source_valid_only_where_it_is_trusted(tmp_path: Path,
         facts = KnownFacts(None, jobs, read=SourceTree().read)
         facts.work_out({digest: Source(path=str(path), trusts_bytecode=trusts)})
         assert (facts[digest].facts.syntax_problem is None) is trusts
+
+
+@pytest.mark.parametrize("reader", ["C", "Python"])
+def test_helpers_are_started_where_there_is_enough_to_do(reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    choice = scanner.Choice(object() if reader == "C" else None, "")  # type: ignore[arg-type]
+    monkeypatch.setattr(scanner, "choose", lambda: choice)
+    worth = [count for count in (299, 300, 799, 800) if known_facts._is_worth_processes(count)]
+    assert worth == ([800] if reader == "C" else [300, 799, 800])
