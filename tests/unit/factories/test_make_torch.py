@@ -89,7 +89,8 @@ def make():
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     before = "torch._inductor" in sys.modules
     from torch._inductor import config
-    return [torch.are_deterministic_algorithms_enabled(), warns, before, config.deterministic]
+    follows = getattr(config, "deterministic", True)  # older versions have no such setting
+    return [torch.are_deterministic_algorithms_enabled(), warns, before, follows]
 """,
     )
     made = models.load(models.make("net:make"))
