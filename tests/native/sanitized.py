@@ -14,6 +14,8 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from hermpkg_build.version import __version__
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 _FLAGS = ["-O1", "-g", "-shared", "-fPIC", "-std=c99", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
 _SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -28,7 +30,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         files = sorted(map(str, (REPOSITORY / "hermpkg_build/source/native").glob("*.c")))
         include = f"-I{sysconfig.get_path('include')}"
-        version = '-DHERMPKG_SPEED_VERSION="0"'
+        version = f'-DHERMPKG_SPEED_VERSION="{__version__}"'
         target = str(Path(folder, "hermpkg_speed.abi3.so"))
         subprocess.run([compiler, *_FLAGS, *_SANITIZERS, version, include, *files, "-o", target], check=True)
         library = subprocess.run(
