@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch.package
+from torch.package import package_exporter
 from torch.package.package_exporter import _ModuleProviderAction
 
 import hermpkg_build
 from hermpkg_build.dataclass import dataclass
+from tests.compat.asked_packages import answers_of, differing_answers, differing_importers, listen, pack_again
 from tests.compat.random_exports import NAMES, PACKAGES, Export, Ref
 
 
@@ -28,6 +30,7 @@ class Made:
     error: str = ""
     reasons: tuple[tuple[str, str], ...] = ()
     text: str = ""
+    answers: tuple[tuple[str, list[str]], ...] = ()
 
 
 ROOMS = ("space",)
@@ -45,6 +48,8 @@ class Reference(torch.package.PackageExporter):
         above = {
             one.rpartition(".")[0] for pair in named for one in pair if one.rpartition(".")[0] in PACKAGES
         }
+        # __import__('space.inner') names the folder, too, where the statement does not.
+        found = [name for name in found if name not in ROOMS]
         return [*found, *sorted(name for name in above if self._action_for(name))]
 
     def _action_for(self, name):
@@ -81,8 +86,10 @@ def make(exporting: types.ModuleType, exporter_type, export: Export) -> Made:
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        package_exporter._gate_torchscript_serialization = False
         try:
             with exporter_type(stream) as exporter:
+                told = listen(exporter)
                 for call in (*export.rules, *export.saves):
                     given = [one.make() if isinstance(one, Ref) else one for one in call.arguments]
                     getattr(exporter, call.method)(*given, **dict(call.keywords))
@@ -92,7 +99,7 @@ def make(exporting: types.ModuleType, exporter_type, export: Export) -> Made:
             )
         except Exception as error:
             return Made(error=type(error).__name__, text=str(error))
-    return Made(package=stream.getvalue())
+    return Made(package=stream.getvalue(), answers=tuple(answers_of(exporter, told).items()))
 
 
 def _reasons(error) -> dict[str, str]:
@@ -131,15 +138,17 @@ def contents(importing: types.ModuleType, package: bytes, export: Export) -> dic
         return {"": f"! {error}"}
     result: dict[str, object] = {}
     for name in names:
-        if name != "_mock":
+        if name != "_mock" and not name.startswith("."):  # as the sources of TorchScript
             result[name] = attempt(opened().import_module, name, seen_as=namespace)
     for call in export.saves:
         if call.method == "save_pickle":
             folder, resource, _ = call.arguments
             result[f"{folder}/{resource}"] = attempt(opened().load_pickle, folder, resource)
-        elif call.method == "save_text":
+        elif call.method in ("save_text", "save_binary"):
             folder, resource, _ = call.arguments
-            result[f"{folder}/{resource}"] = attempt(opened().load_text, folder, resource)
+            result[f"{folder}/{resource}"] = attempt(
+                getattr(opened(), call.method.replace("save", "load")), folder, resource
+            )
     return result
 
 
@@ -168,6 +177,10 @@ def namespace(module: types.ModuleType) -> dict[str, object]:
 def plain(value: object) -> object:
     if type(value).__name__ == "MockedObject":
         return "mock"
+    if isinstance(value, torch.jit.ScriptModule):
+        return ["script", value.code, value(torch.ones(1)).tolist()]
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, types.ModuleType):
         return f"module {demangled(value.__name__)}"
     if isinstance(value, str):
@@ -248,6 +261,22 @@ def disagreements(export: Export) -> Iterator[str]:
             forget()
             held[exporter, importer] = contents(importing, made.package, export)
     yield from differences(held)
+    yield from differing_answers(dict(stock.answers), dict(ours.answers))
+    for exporter, made in (("stock", stock), ("ours", ours)):
+        if "" not in held[exporter, "stock"]:
+            yield from (f"{exporter}, {told}" for told in differing_importers(made.package, export, forget))
+    forget()
+    package = pack_again(hermpkg_build, ours.package, export)
+    if isinstance(package, str):
+        forget()
+        if not isinstance(pack_again(torch.package, ours.package, export), str):
+            yield f"packed again: {package}"
+        return
+    for importing in (torch.package, hermpkg_build):
+        forget()
+        for name, value in contents(importing, package, export).items():
+            if name.endswith(".pkl") and value != held["ours", "ours"][name]:
+                yield f"packed again, by {importing.__name__}: {name} {held['ours', 'ours'][name]} -> {value}"
 
 
 def differences(held) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+import torch
 from hypothesis import strategies as st
 
 from hermpkg_build.dataclass import dataclass
@@ -16,6 +17,7 @@ NAMES = (
 """Modules import only what comes after them here, so that none is in a circle."""
 
 MISSING = "absent_library"
+OBJECTS = ("instance", "class", "function", "inner", "bound", "bare", "script")
 STDLIB = ("json", "collections.abc", "xml.dom.minidom", "email.mime.text")
 
 
@@ -40,6 +42,8 @@ class Ref:
     what: str
 
     def make(self) -> object:
+        if self.what == "script":
+            return {"script": _scripted(), "beside": Ref(module=self.module, what="instance").make()}
         module = importlib.import_module(self.module)
         return {
             "instance": lambda: module.Thing(self.module),
@@ -49,6 +53,13 @@ class Ref:
             "bound": lambda: module.Thing(1).say,
             "bare": lambda: [1, "text", {"a": (None, 2.5)}],
         }[self.what]()
+
+
+def _scripted() -> object:
+    linear = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(linear.weight, 2.0)
+    torch.nn.init.constant_(linear.bias, 0.5)
+    return torch.jit.script(linear)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -183,6 +194,7 @@ def saves(draw) -> tuple[Call, ...]:
                     "save_source_string",
                     "add_dependency",
                     "save_text",
+                    "save_binary",
                 ]
             )
         )
@@ -190,19 +202,17 @@ def saves(draw) -> tuple[Call, ...]:
         if method in ("save_module", "add_dependency"):
             calls.append(Call(method=method, arguments=(draw(names),), keywords=dependencies))
         elif method == "save_pickle":
-            what = draw(st.sampled_from(["instance", "class", "function", "inner", "bound", "bare"]))
+            what = draw(st.sampled_from(OBJECTS))
             ref = Ref(module=draw(names), what=what)
             package = draw(st.sampled_from(["model", "pack", "data.more"]))
             calls.append(
                 Call(method=method, arguments=(package, f"{number}.pkl", ref), keywords=dependencies)
             )
-        elif method == "save_text":
-            calls.append(
-                Call(
-                    method=method,
-                    arguments=(draw(st.sampled_from(["model", "lib"])), f"{number}.txt", "text"),
-                )
-            )
+        elif method in ("save_text", "save_binary"):
+            folder = draw(st.sampled_from(["model", "lib"]))
+            text = draw(st.sampled_from(["text\n", "\r\n\u00e9", ""]))
+            value = text if method == "save_text" else text.encode("utf-16")
+            calls.append(Call(method=method, arguments=(folder, f"{number}.txt", value)))
         else:
             name = draw(st.sampled_from([*NAMES, "written", "pack.written", "new.folder.written"]))
             is_package = draw(st.booleans()) if name not in NAMES else name in PACKAGES
