@@ -12,6 +12,7 @@ from hermpkg_build.core.spelling import question
 from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.places import Places
+from hermpkg_build.factories.remedies import step_for_standard_name
 
 NEEDS = (
     "give what it needs in JSON, --arg NAME=VALUE for commands, args for a `model`;"
@@ -42,7 +43,7 @@ def find_factory(
         raise ActionError(
             f"there is no module {error.name}, which should hold the factory {factory}",
             facts=[("looked in", interpreter())],
-            next_step=question(module_name, modules) or absent,
+            next_step=step_for_standard_name(error) or question(module_name, modules) or absent,
         ) from error
     found: Any = module
     for part in qualname.split("."):
@@ -53,10 +54,13 @@ def find_factory(
                 next_step=question(part, [n for n in dir(found) if not n.startswith("_")]),
             )
         found = getattr(found, part)
-    if not callable(found):
+    if not callable(found) or hasattr(type(found), "load_state_dict"):
+        # A model can be called, but not to make one.
         raise ActionError(
-            f"{factory} is a {type(found).__qualname__}, which cannot be called",
+            f"{factory} is a {type(found).__qualname__}, and no function that makes a model",
             location=_file_of(module, places),
+            next_step="write a function that returns it, and name that:"
+            f"\n    def make():\n        return {qualname}",
         )
     return found
 

@@ -13,9 +13,11 @@ from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.texts import first_of
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.errors import ActionError, Location
+from hermpkg_build.printable import pasteable
 
 _INDEX = ".index.json"
 _ENDINGS = ((f".safetensors{_INDEX}",), (".safetensors",), (_INDEX,), (".bin", ".pt", ".pth", ".ckpt"))
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _SHOWN = 8
 _SETS = {"set": set, "frozenset": frozenset}
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -70,9 +72,24 @@ def read_checkpoint(path: str, shown: str, *, has_shards: bool = False) -> Any:
     if has_shards and os.path.isdir(path):
         name = _file_in(path, shown)
         path, shown = os.path.join(path, name), os.path.join(shown, name)
+    _refuse_pointer(path, shown)
     if path.endswith(_INDEX):
         return _read_shards(path, shown, has_shards)
     return _read_safetensors(path, shown) if _is_safetensors(path) else _read_torch(path, shown)
+
+
+def _refuse_pointer(path: str, shown: str) -> None:
+    """Raise ActionError where Git LFS has the content of the file, and this a text that names it."""
+    if not os.path.isfile(path):
+        return
+    with open(path, "rb") as file:
+        is_pointer = file.read(len(_POINTER)) == _POINTER
+    if is_pointer:
+        raise ActionError(
+            "the weights file is a pointer of Git LFS, and its content was not fetched",
+            location=Location(shown),
+            next_step=pasteable("git", "lfs", "pull", "--include", shown),
+        )
 
 
 def _file_in(folder: str, shown: str) -> str:

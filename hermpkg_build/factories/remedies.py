@@ -2,16 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterable, Mapping
+from types import ModuleType
+
+from hermpkg_build.disk.standard_library import standard_library
+from hermpkg_build.printable import pasteable
 
 _ABSENT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '__main__'")
+_POINTER_READ = re.compile(r"invalid load key, 'v'|Unsupported operand 118\b|header too large")
+"""What torch and safetensors say of a text that begins with ``version``."""
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 
 
 def remedy(errors: Iterable[BaseException]) -> str:
     """The next step for an exception with its causes; "" where nothing is known of it."""
     return next((step for step in map(_remedy, errors) if step), "")
+
+
+def step_for_standard_name(error: BaseException) -> str:
+    """The next step where code of the project has the name of a module of Python's own; else ""."""
+    name, file = "", None
+    if isinstance(error, ImportError):
+        name, file = error.name or "", error.path
+    elif isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        name, file = error.obj.__name__, getattr(error.obj, "__file__", None)
+    top, dot, _ = name.partition(".")
+    is_below = isinstance(error, ModuleNotFoundError) and bool(dot)
+    is_other = isinstance(file, str) and not file.startswith(standard_library())
+    if top not in sys.stdlib_module_names or not (is_below or is_other):
+        return ""
+    return (
+        f"give your {top} another name: Python has a module {top} of its own, which it and libraries import"
+    )
+
+
+def step_for_absent_file(errors: Iterable[BaseException], root: str) -> str:
+    """The next step where a file was opened that is not there, in the project at `root`; else ""."""
+    for error in errors:
+        path = error.filename if isinstance(error, FileNotFoundError) else None
+        if isinstance(path, str):
+            absolute = os.path.join(root, path)
+            short = os.path.relpath(absolute, root)
+            if not os.path.lexists(absolute) and not short.startswith(os.pardir):
+                tracked = os.path.isfile(f"{absolute}.dvc")
+                how = f", as by\n    {pasteable('dvc', 'pull', short)}" if tracked else ""
+                return f"{short} is not there: make or fetch it first{how}"
+    return ""
 
 
 def remedy_of_environment(text: str, seen: Mapping[str, str], variables: Mapping[str, str]) -> str:
@@ -27,10 +66,17 @@ def remedy_of_environment(text: str, seen: Mapping[str, str], variables: Mapping
 
 
 def _remedy(error: BaseException) -> str:
+    if step := step_for_standard_name(error):
+        return step
     if isinstance(error, SystemExit):
         return (
             "the script is imported, to call a function of it, and has no command line then: put what it does"
             ' only when it is run, such as parsing arguments, below\n    if __name__ == "__main__":'
+        )
+    if _POINTER_READ.search(str(error)):
+        return (
+            "where the file is kept by Git LFS, it is a pointer to its content until that is fetched:"
+            "\n    git lfs pull"
         )
     if isinstance(error, NameError) and error.name == "get_ipython":
         return (

@@ -12,7 +12,7 @@ from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.failures import FactoryError, UndeclaredImport
 from hermpkg_build.factories.places import Place, Places
-from hermpkg_build.factories.remedies import remedy
+from hermpkg_build.factories.remedies import remedy, step_for_absent_file
 from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_machinery
 
 _LONGEST_LINE = 1000
@@ -40,8 +40,16 @@ def error_of_factory(
         location=location,
         facts=[("traceback", trimmed_traceback(error, places)), *_where_looked(error)],
         snippet=snippet,
-        next_step=_step_for_relative_path(error, location, missed) or remedy(_chain(error)),
+        next_step="\n".join(filter(None, _steps(error, location, missed, places))) or remedy(_chain(error)),
     )
+
+
+def _steps(
+    error: BaseException, location: Location | None, missed: Sequence[str], places: Places
+) -> Iterator[str]:
+    """What to do about a file that was not found."""
+    yield step_for_absent_file(_chain(error), places.workspace_root)
+    yield _step_for_relative_path(error, location, missed)
 
 
 def _where_looked(error: BaseException) -> Iterator[tuple[str, str]]:

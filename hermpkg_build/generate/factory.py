@@ -18,7 +18,7 @@ from hermpkg_build.errors import ActionError, CommandLineError, WorkspaceError
 from hermpkg_build.factories.call import check_arguments, find_factory
 from hermpkg_build.factories.hidden_modules import is_standard, standard_spec
 from hermpkg_build.factories.places import Places
-from hermpkg_build.factories.remedies import remedy
+from hermpkg_build.factories.remedies import remedy, step_for_absent_file
 from hermpkg_build.factories.tracebacks import trimmed_traceback
 from hermpkg_build.generate.example import fixed_seeds
 from hermpkg_build.loading.layout import find_layout, project_root
@@ -52,7 +52,10 @@ def call_factory(factory: str, arguments: Mapping[str, Json]) -> Any:
         raise ActionError(
             f"{factory} failed: {type(error).__name__}: {error}",
             snippet="\n".join(trimmed_traceback(error, places).splitlines()[-_LINES:]),
-            next_step=_advice_on_module(absent) or remedy([error]) or _advice(sys.path[0]),
+            next_step=_advice_on_module(absent)
+            or step_for_absent_file([error], places.workspace_root)
+            or remedy([error])
+            or _advice(sys.path[0]),
         ) from error
 
 

@@ -273,3 +273,17 @@ def test_libraries_are_decided_otherwise_by_name(plain):
         assert (
             "packaging.**" in (plain.root / "BUILD").read_text().partition(f"{option}(")[2].partition(")")[0]
         )
+
+
+def test_a_configuration_that_is_python_is_a_resource(plain):
+    """What is read and not imported, and lies where no modules are declared."""
+    plain.write("configs/base.py", "WORD = 'hello'\n")
+    plain.write(
+        "nets/net.py",
+        "import runpy\nfrom pathlib import Path\n"
+        'WORD = runpy.run_path(str(Path(__file__).parents[1] / "configs/base.py"))["WORD"]\n' + NET,
+    )
+    outcome = plain.run("init", "nets/net.py:make")
+    assert outcome.code == 0, outcome.stderr
+    assert "configs/base.py: the factory read them" in outcome.stdout
+    assert "warning" not in outcome.stderr

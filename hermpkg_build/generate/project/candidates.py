@@ -18,6 +18,8 @@ _EXAMPLES = re.compile(
     r"^(?:make_|get_|build_)?(?:example|sample|dummy)(?:_(?:inputs?|args|arguments|batch))?$"
 )
 
+_HUB = "hubconf"
+"""The module whose public functions make models for `torch.hub.load`."""
 _LOADERS = re.compile(r"^(?:load_)?from_\w+$")
 _NO_MODELS = re.compile(r"(?:Tokenizer(?:Fast)?|Processor|Extractor|Config|Dataset)$")
 """Classes whose methods such as ``from_pretrained`` give what goes with a model."""
@@ -48,6 +50,8 @@ def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[C
             continue
         for node in tree.body:
             reason, rank = _reason(node, classes, parts)
+            if not reason and module == _HUB and isinstance(node, ast.FunctionDef) and node.name[0] != "_":
+                reason, rank = "is what torch.hub calls", 1
             if reason and isinstance(node, ast.FunctionDef | ast.ClassDef):
                 found.append(
                     Candidate(

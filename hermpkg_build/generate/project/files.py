@@ -93,11 +93,7 @@ def code_folders(
     That are the packages at the top of each source root, and a source root with modules right in it. The root
     of the workspace has what lies in none of these.
     """
-    found: dict[str, bool] = {}
-    for path in used:
-        root = max((r for r in source_roots if not r or path.startswith(f"{r}/")), key=len)
-        first, slash, _ = path[len(root) :].lstrip("/").partition("/")
-        found[f"{root}/{first}".lstrip("/") if slash else root] = bool(slash)
+    found = dict(_code_folder(path, source_roots) for path in used)
     held: dict[str, list[str]] = {}
     for path in resources:
         above = [folder for folder in found if not folder or path.startswith(f"{folder}/")]
@@ -120,6 +116,19 @@ def code_folders(
             )
         )
     return folders
+
+
+def _code_folder(path: str, source_roots: tuple[str, ...]) -> tuple[str, bool]:
+    """The folder that declares a module, and whether it does with all that lies below it."""
+    root = max((r for r in source_roots if not r or path.startswith(f"{r}/")), key=len)
+    first, slash, _ = path[len(root) :].lstrip("/").partition("/")
+    return (f"{root}/{first}".lstrip("/") if slash else root), bool(slash)
+
+
+def sources_as_data(read: Sequence[str], used: Sequence[str], source_roots: tuple[str, ...]) -> Sequence[str]:
+    """Which of the sources that were `read` are data, such as configurations: no folder declares them."""
+    folders = {_code_folder(path, source_roots)[0] for path in used}
+    return [path for path in read if _code_folder(path, source_roots)[0] not in folders]
 
 
 def _excludes(

@@ -31,6 +31,7 @@ from hermpkg_build.generate.project.files import (
     code_folders,
     modules_call,
     pickle_folder,
+    sources_as_data,
     with_settings,
 )
 from hermpkg_build.generate.project.joined import joined_texts, refuse_taken_name
@@ -140,7 +141,8 @@ class _Init:
             self._request.cache_directory,
             self._request.jobs,
         )
-        resources = [path for path in trial.read if _may_be_resource(path)]
+        configs = sources_as_data(trial.sources_read, trial.used, self._layout.source_roots)
+        resources = [path for path in (*trial.read, *configs) if _may_be_resource(path)]
         pickle = pickle_folder(trial.rules)
         folders = code_folders(trial.used, resources, self._sources, self._layout.source_roots)
         artifact = ArtifactText(

@@ -78,7 +78,7 @@ class Trial:
 
     `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual. `used`
     are the files of the workspace that are packed or that the factory imported, `read` its data files that it
-    read; `missed` are paths that it looked for where it runs.
+    read, `sources_read` its sources, run or read; `missed` are paths that it looked for where it runs.
     """
 
     decisions: Sequence[Decision]
@@ -87,6 +87,7 @@ class Trial:
     requires: Mapping[str, str]
     used: Sequence[str]
     read: Sequence[str]
+    sources_read: Sequence[str]
     missed: Sequence[str]
 
 
@@ -203,6 +204,7 @@ def _decide(
     found = follow(rules)
     paths = {module.module: module.path for module in context.modules_of_target(_MODULES)}
     seen = {each.module for each in made.observed_modules}
+    own = {os.path.join(context.workspace.root, path): path for path in paths.values()}
     packed = {node.name for node in found.graph if node.origin is Origin.WORKSPACE}
     by_name = {decision.name: decision for decision in decisions}
     code: Counter[str] = Counter()
@@ -217,5 +219,6 @@ def _decide(
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
         read=sorted({*made.workspace_reads, *given}),
+        sources_read=sorted(own[path] for path in made.observed_files.read if path in own),
         missed=[path for path in made.missed if os.path.exists(os.path.join(context.workspace.root, path))],
     )

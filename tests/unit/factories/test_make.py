@@ -448,6 +448,12 @@ def test_the_stack_of_a_crash_is_in_the_output(models: ModelWorkspace) -> None:
 NET = """
 LIMIT = 3
 
+class Trained:
+    def load_state_dict(self): pass
+    def __call__(self, x): pass
+
+MODEL = Trained()
+
 class Net:
     def __init__(self, width): pass
 
@@ -466,22 +472,23 @@ def resnet(width, depth=2): return [width, depth]
             "did you mean 'resnet'?",
         ),
         ("models.nte:resnet", {}, "there is no module models.nte", None, "did you mean 'models.net'?"),
-        ("models.net:LIMIT", {}, "is a int, which cannot be called", Location("models/net.py"), ""),
+        ("models.net:LIMIT", {}, "is a int, and no function", Location("models/net.py"), None),
+        ("models.net:MODEL", {}, "is a Trained, and no function", Location("models/net.py"), None),
         (
             "models.net:resnet",
             {"widht": 1},
             "does not take these args",
-            Location("models/net.py", 7),
+            Location("models/net.py", 13),
             "did you mean 'width'?",
         ),
         (
             "models.net:resnet",
             {},
             "missing a required argument: 'width'",
-            Location("models/net.py", 7),
+            Location("models/net.py", 13),
             NEEDS,
         ),
-        ("models.net:Net", {"with": 1}, "does not take these args", Location("models/net.py", 5), None),
+        ("models.net:Net", {"with": 1}, "does not take these args", Location("models/net.py", 11), None),
         ("models.net", {}, 'a factory reads "module:function"', None, ""),
     ],
 )

@@ -42,6 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "code.pt").write_bytes(pickle.dumps(print))
     (root / "torn.pt").write_bytes((root / "wrapped.pt").read_bytes()[:200])
     (root / "empty.pt").write_bytes(b"")
+    (root / "pointer.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
     (root / "torn.safetensors").write_bytes(b"\x09\0\0\0\0\0\0\0{}")
     (root / "weights.txt").write_text("x")
     with zipfile.ZipFile(root / "zip.pt", "w") as archive:
@@ -61,6 +62,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("torn.pt", "the weights file cannot be read", "reason", "complete"),
         ("empty.pt", "the weights file cannot be read", "reason", "complete"),
         ("torn.safetensors", "the weights file cannot be read", "reason", "complete"),
+        ("pointer.pt", "a pointer of Git LFS", "", "git lfs pull --include models/pointer.pt"),
         ("missing.safetensors", "the weights file cannot be read", "reason", "complete"),
         ("zip.pt", "the weights file cannot be read", "reason", "complete"),
         ("weights.txt", "the weights file holds more than tensors", "reason", "model.state_dict()"),

@@ -104,3 +104,9 @@ def test_classes_come_last_with_what_they_need(project):
 )
 def test_an_example_is_a_function_that_needs_nothing(text, name):
     assert example_of(ast.parse(text)) == name
+
+
+def test_what_torch_hub_calls_is_proposed(project):
+    text = "from app.net import net as _net\n"
+    text += "def small(**options):\n    return _net(4)\ndef _help():\n    return _net(1)\n"
+    assert [each.factory for each in found(project, "", hubconf=text)] == ["hubconf:small"]

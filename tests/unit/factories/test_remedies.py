@@ -1,0 +1,80 @@
+"""Next steps for factories that fail, by what they raised."""
+
+from __future__ import annotations
+
+import pickle
+import types
+from pathlib import Path
+
+import pytest
+
+from hermpkg_build.factories.remedies import remedy, step_for_absent_file
+
+RENAME = "give your {} another name"
+
+
+def raised(statement: str) -> Exception:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 -- whatever it raises
+        exec(statement, {})
+    return caught.value
+
+
+def own_module(name: str, file: str) -> AttributeError:
+    module = types.ModuleType(name)
+    module.__file__ = file
+    with pytest.raises(AttributeError) as caught:
+        _ = module.system
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["site", "sys", "types", "zipimport"])
+def test_a_package_that_cannot_be_found_for_a_module_of_python_is_to_be_renamed(name: str) -> None:
+    assert remedy([raised(f"import {name}.net")]).startswith(RENAME.format(name))
+
+
+def test_code_that_stands_in_for_a_module_of_python_is_to_be_renamed() -> None:
+    assert remedy([own_module("platform", "/project/platform/__init__.py")]).startswith(
+        RENAME.format("platform")
+    )
+    lacking = ImportError("cannot import name 'A'", name="types", path="/project/types/__init__.py")
+    assert remedy([lacking]).startswith(RENAME.format("types"))
+
+
+def test_other_modules_keep_their_names() -> None:
+    """Also those of Python: what they lack, they lack."""
+    for statement in ("import no_such.net", "import json.no_such_thing as a", "from types import no_such"):
+        step = remedy([raised(statement)])
+        assert ("json" in statement) == bool(step), statement
+    assert remedy([own_module("mine", "/project/mine.py")]) == ""
+
+
+def test_a_file_that_is_not_there_is_to_be_made_or_fetched(tmp_path: Path) -> None:
+    (tmp_path / "there.pt").write_bytes(b"")
+    (tmp_path / "kept.pt.dvc").write_text("outs: []")
+
+    def step_of(path: str) -> str:
+        return step_for_absent_file([FileNotFoundError(2, "No such file", path)], str(tmp_path))
+
+    assert step_of(str(tmp_path / "runs/a.pt")) == "runs/a.pt is not there: make or fetch it first"
+    assert step_of("a.pt") == "a.pt is not there: make or fetch it first"
+    assert step_of("kept.pt").endswith("as by\n    dvc pull kept.pt")
+    assert step_of("there.pt") == step_of("../a.pt") == step_of("/no/such/a.pt") == ""
+    assert step_for_absent_file([ValueError()], str(tmp_path)) == ""
+
+
+def test_a_pointer_of_git_lfs_that_is_read_as_a_model_is_told(tmp_path: Path) -> None:
+    text = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
+    errors = [raised(f"import pickle; pickle.loads({text!r})")]
+    assert isinstance(errors[0], pickle.UnpicklingError)
+    assert "git lfs pull" in remedy(errors)
+    torch = pytest.importorskip("torch")
+    safetensors = pytest.importorskip("safetensors.torch")
+    (tmp_path / "a.pt").write_bytes(text)
+    for read in (
+        lambda: torch.load(tmp_path / "a.pt", weights_only=True),
+        lambda: torch.load(tmp_path / "a.pt", weights_only=False),
+        lambda: safetensors.load_file(tmp_path / "a.pt"),
+    ):
+        with pytest.raises(Exception) as caught:  # noqa: PT011
+            read()
+        assert "git lfs pull" in remedy([caught.value])
