@@ -128,14 +128,9 @@ class ArchiveFile(ArchiveBytes):
         return self._view
 
     @property
-    def is_open(self) -> bool:
-        """Whether it is a file that is open."""
-        return self._descriptor >= 0
-
-    @property
     def can_be_mapped(self) -> bool:
         """Whether records may be mapped: it is a file that is open."""
-        return self.is_open
+        return self._descriptor >= 0
 
     @property
     def is_released(self) -> bool:
@@ -182,7 +177,7 @@ class ArchiveFile(ArchiveBytes):
         if self._state is None:
             return False
         try:
-            if self.is_open:
+            if self.can_be_mapped:
                 return _state_of(os.fstat(self._descriptor)) != self._state
             # By a descriptor again: Windows names the device of a path in another way.
             with self._opened_again() as again:
@@ -192,24 +187,18 @@ class ArchiveFile(ArchiveBytes):
 
     def private_mapping(self) -> memoryview:
         """Map the open file once more, writable: what is written stays in this process."""
-        size = len(self._view)
-        if sys.platform != "win32" and hasattr(mmap, "MAP_PRIVATE"):
-            # NORESERVE: an archive may be larger than the memory, most of it is never written to.
-            flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-            access = mmap.PROT_READ | mmap.PROT_WRITE
-            return memoryview(mmap.mmap(self._descriptor, size, flags=flags, prot=access))
-        return memoryview(mmap.mmap(self._descriptor, size, access=mmap.ACCESS_COPY))
+        return memoryview(private_mapping(self._descriptor, len(self._view), writable=True))
 
     def open_path(self) -> str:
         """Return a path of the open file, "" where there is none; see `ArchiveReader.open_path`."""
-        if not self.is_open:
+        if not self.can_be_mapped:
             return ""
         path = f"/proc/self/fd/{self._descriptor}"
         return path if os.path.exists(path) else self._path
 
     def status(self) -> os.stat_result | None:
         """Return the status of the open file, None where there is none."""
-        return os.fstat(self._descriptor) if self.is_open else None
+        return os.fstat(self._descriptor) if self.can_be_mapped else None
 
     def release(self) -> None:
         """Close the file, which is opened again for whatever is read from now on. Memory stays."""
@@ -280,6 +269,16 @@ class ArchiveFile(ArchiveBytes):
         finally:
             if descriptor >= 0:
                 os.close(descriptor)
+
+
+def private_mapping(descriptor: int, size: int, *, writable: bool) -> mmap.mmap:
+    """Map a file for this process, which nobody else sees write to it."""
+    if sys.platform == "win32" or not hasattr(mmap, "MAP_PRIVATE"):
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY if writable else mmap.ACCESS_READ)
+    # NORESERVE: an archive may be larger than the memory, most of it is never written to.
+    flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+    prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    return mmap.mmap(descriptor, size, flags=flags, prot=prot)
 
 
 def _state_of(status: os.stat_result) -> _FileState:

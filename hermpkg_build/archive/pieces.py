@@ -1,36 +1,14 @@
-"""Reads buffers of any size in pieces, and unpacks deflated ones so."""
+"""Unpacks and hashes records of any size in pieces."""
 
 from __future__ import annotations
 
-import mmap
-import sys
 import zlib
 from collections.abc import Iterable, Iterator
 
 from hermpkg_build.errors import ArchiveError
 
 PIECE = 1 << 20
-_KEPT = 64 << 20
 _PACKED_PIECE = 1 << 16
-
-
-def pieces(view: memoryview) -> Iterator[memoryview]:
-    """Return `view` in pieces of one MiB, the last one shorter.
-
-    Pages of a mapped file that have been read are released now and then, so that reading ten gigabytes takes
-    no more memory than a few pieces do.
-    """
-    for start in range(0, len(view), PIECE):
-        yield view[start : start + PIECE]
-        if start % _KEPT == _KEPT - PIECE:
-            _let_go(view)
-    _let_go(view)
-
-
-def _let_go(view: memoryview) -> None:
-    if sys.platform != "win32" and isinstance(view.obj, mmap.mmap) and view.readonly:
-        # The pages stay in the system's cache, from which they come back when they are read again.
-        view.obj.madvise(mmap.MADV_DONTNEED)
 
 
 def inflated(packed: memoryview, size: int) -> Iterator[memoryview]:

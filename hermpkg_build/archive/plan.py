@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -59,9 +58,6 @@ class Layout:
 
 LAYOUT = Layout(storages_first=True, paged_from=LARGE)
 """What is written: storages come first, so that they can be written before the rest is known."""
-
-EARLIER_LAYOUTS = (Layout(storages_first=False, paged_from=math.inf),)
-"""What earlier versions wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,11 +46,7 @@ def private_copy(folder: UnpackedReader) -> PrivateFile:
             packed.flush()
             return PrivateFile(os.dup(packed.fileno()), folder.name)
     except OSError as error:
-        raise LocalEnvironmentError(
-            "there is no room for a copy of the unpacked artifact",
-            facts=[("folder", folder.name), ("copy", tempfile.gettempdir()), ("reason", str(error.strerror))],
-            next_step="open the artifact's own file, which needs no copy, or let TMPDIR name a larger disk",
-        ) from None
+        raise _no_room(folder, ("reason", str(error.strerror))) from None
 
 
 def _size(folder: UnpackedReader, name: str) -> int:
@@ -73,14 +69,17 @@ def _size(folder: UnpackedReader, name: str) -> int:
 
 
 def _check_room(folder: UnpackedReader, size: int) -> None:
-    place = tempfile.gettempdir()
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(tempfile.gettempdir()).free
     if 2 * size > free:
-        raise LocalEnvironmentError(
-            "there is no room for a copy of the unpacked artifact",
-            facts=[("folder", folder.name), ("copy", place), ("bytes", str(size)), ("free", str(free))],
-            next_step="open the artifact's own file, which needs no copy, or let TMPDIR name a larger disk",
-        )
+        raise _no_room(folder, ("bytes", str(size)), ("free", str(free)))
+
+
+def _no_room(folder: UnpackedReader, *facts: tuple[str, str]) -> LocalEnvironmentError:
+    return LocalEnvironmentError(
+        "there is no room for a copy of the unpacked artifact",
+        facts=[("folder", folder.name), ("copy", tempfile.gettempdir()), *facts],
+        next_step="open the artifact's own file, which needs no copy, or let TMPDIR name a larger disk",
+    )
 
 
 def _mapped(descriptor: int) -> memoryview:

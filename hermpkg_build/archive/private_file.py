@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import sys
 import tempfile
@@ -11,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
-from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile
+from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, private_mapping
+from hermpkg_build.disk.files import write_all
 from hermpkg_build.errors import LocalEnvironmentError
 
 _BLOCK = 4 << 20
@@ -37,7 +37,9 @@ class PrivateFile(ArchiveBytes):
     def __init__(self, descriptor: int, name: str) -> None:
         self.name: str = name
         self._descriptor = descriptor
-        self._view = memoryview(self._mapped(writable=False) if os.fstat(descriptor).st_size else b"")
+        size = os.fstat(descriptor).st_size
+        # Linux before 6.7 lets nobody share what is sealed, not even to read it.
+        self._view = memoryview(private_mapping(descriptor, size, writable=False) if size else b"")
 
     @property
     def view(self) -> memoryview:
@@ -69,7 +71,7 @@ class PrivateFile(ArchiveBytes):
 
     def private_mapping(self) -> memoryview:
         """Map it once more, writable: what is written stays in this process."""
-        return memoryview(self._mapped(writable=True))
+        return memoryview(private_mapping(self._descriptor, 0, writable=True))
 
     def open_path(self) -> str:
         """Return "": there is none."""
@@ -88,15 +90,6 @@ class PrivateFile(ArchiveBytes):
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-
-    def _mapped(self, *, writable: bool) -> mmap.mmap:
-        if sys.platform == "win32" or not hasattr(mmap, "MAP_PRIVATE"):
-            access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
-            return mmap.mmap(self._descriptor, 0, access=access)
-        # Linux before 6.7 lets nobody share what is sealed, not even to read it.
-        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
-        prot = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
-        return mmap.mmap(self._descriptor, 0, flags=flags, prot=prot)
 
     def __del__(self) -> None:
         # Nobody else closes the descriptor; __init__ may have failed before it was set.
@@ -139,7 +132,7 @@ def _copied(file: ArchiveFile, descriptor: int, size: int) -> str:
     with ThreadPoolExecutor(1, "hermpkg-hash") as other:
         while at < size and (block := file.read_at(at, min(_BLOCK, size - at))):
             hashed = other.submit(whole.update, block)
-            _write_all(descriptor, block)
+            write_all(descriptor, block)
             hashed.result()
             at += len(block)
     os.ftruncate(descriptor, at)
@@ -158,12 +151,6 @@ def _make_room(descriptor: int, size: int) -> None:
     allocate: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
     if allocate is not None:
         allocate(descriptor, 0, size)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
 
 
 def _seal(descriptor: int) -> None:

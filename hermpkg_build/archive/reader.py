@@ -16,6 +16,7 @@ from hermpkg_build.archive.members import Member, Members, checksums_of
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
 from hermpkg_build.archive.record_sweep import sweep
 from hermpkg_build.archive.root_folder import below_root
+from hermpkg_build.archive.views_ahead import ViewsAhead
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
@@ -80,7 +81,6 @@ class ArchiveReader(Closing):
 
     def __init__(self, source: ArchiveSource | ArchiveBytes) -> None:
         self._members = Members({})
-        self._entries: dict[str, Entry] = {}
         self._offsets: dict[str, int] = {}
         self._check: Callable[[str, memoryview], None] | None = None
         self._file = source if isinstance(source, ArchiveBytes) else ArchiveFile(source)
@@ -111,18 +111,17 @@ class ArchiveReader(Closing):
 
     def entry(self, name: str) -> Entry:
         """Return the place of the record `name`. Raises ArchiveError where it is missing or damaged."""
-        entry = self._entries.get(name)
-        if entry is None:
-            member = self._member(name)
-            entry = self._entries[name] = Entry(
-                name=name,
-                offset=self._offsets.get(name) or self._data_offset(name, member),
-                size=member.size,
-                packed_size=member.packed_size,
-                crc32=member.crc32,
-                is_stored=member.method == z.STORED,
-            )
-        return entry
+        member = self._member(name)
+        if name not in self._offsets:
+            self._offsets[name] = self._data_offset(name, member)
+        return Entry(
+            name=name,
+            offset=self._offsets[name],
+            size=member.size,
+            packed_size=member.packed_size,
+            crc32=member.crc32,
+            is_stored=member.method == z.STORED,
+        )
 
     def size(self, name: str) -> int:
         """Return the number of bytes of the record `name`, unpacked. Raises ArchiveError."""
@@ -234,17 +233,13 @@ class ArchiveReader(Closing):
         return [sizes[name] for name in names]
 
     def _find(self, names: Iterable[str]) -> None:
-        """Find many records at once, best in the order of the file; raise ArchiveError for a damaged one."""
+        """Find many records at once, best in the order of the file; none that is unusual or damaged."""
         entries = self._members.entries
-        found = {name: entries.get(name) or self._member(name) for name in names}
+        found = {name: entries[name] for name in names if name in entries and name not in self._offsets}
         folder = f"{self.root}/" if self.root else ""
         full_names = [(folder + name).encode() for name in found]
         places = sweep(self._file.read_at, full_names, found.values(), self._limit)
-        for name, place in zip(found, places, strict=True):
-            if place < 0:
-                self.entry(name)
-            else:
-                self._offsets[name] = place
+        self._offsets |= {name: place for name, place in zip(found, places, strict=True) if place >= 0}
 
     def _compared(self, name: str) -> Iterator[memoryview]:
         """Give what `pieces` gives, and compare it with the CRC behind the last. Raises ArchiveError."""
@@ -254,29 +249,58 @@ class ArchiveReader(Closing):
             yield piece
         self._compare(self.entry(name), crc32)
 
-    def private_views(self, mapped: bool | None = None) -> Callable[[str], memoryview]:
+    def private_views(
+        self, mapped: bool | None = None, names: Sequence[str] = ()
+    ) -> Callable[[str], memoryview]:
         """Return a function that gives the bytes of a record, writable, shaped (size,).
 
         Writing to them never changes the file. Where they are `mapped` (None: where the file has more than
         16 MiB), all stored records share one copy-on-write mapping, which reads a page from disk when it is
         touched and takes memory when it is written to; each view keeps it alive. What is written into the
-        file later shows in it, and touching what was cut off ends the process. Otherwise they are copies.
+        file later shows in it, and touching what was cut off ends the process. Otherwise they are copies,
+        many of a file of at most 16 MiB one for all.
 
         The function raises ArchiveError for a copy, or a mapped record of at most 8 KiB, whose bytes have
-        another CRC. Once the file was written over, it gives copies only.
+        another CRC. Once the file was written over, it gives copies only. It is quick for storages in turn,
+        and for `names`.
         """
-        whole = self._private_mapping(mapped)
+        whole, compared = self._private_mapping(mapped), CHECKED
+        ahead, length = ViewsAhead(self._file), len(self._file.view)
+
+        def make(names: Sequence[str]) -> None:
+            nonlocal whole, compared
+            names = [name for name in names if name in self._offsets]
+            if whole is None and length <= COPIED and len(names) >= _MANY:
+                whole, compared = memoryview(bytearray(self._file.read_at(0, length))), COPIED
+            if whole is not None and not self._file.was_written_over():
+                ahead.keep({name: self._part(whole, name, compared) for name in names})
 
         def private_view(name: str) -> memoryview:
-            entry = self.entry(name)
-            if whole is None or not entry.is_stored or self._file.was_written_over():
-                return self._copy(entry)
-            view = whole[entry.offset : entry.offset + entry.size]
-            if entry.size <= CHECKED:
-                self._compare(entry, zlib.crc32(view))
-            return view
+            view = ahead.take(name)
+            if view is None:
+                names = ahead.names_from(name)
+                self._find(names)
+                entry = self.entry(name)
+                make(names)
+                view = ahead.take(name)
+            return self._copy(entry) if view is None else view
 
+        if names:
+            self._find(names)
+            make(names)
         return private_view
+
+    def _part(self, whole: memoryview, name: str, compared: int) -> memoryview | None:
+        """Return a record that was found within the bytes of the file, None for one that is not stored.
+
+        It is compared with its CRC where it has at most so many bytes, and None for another.
+        """
+        method, crc32, size = self._members.kind_of(name)
+        at = self._offsets[name]
+        view = whole[at : at + size]
+        if method == z.STORED and (size > compared or (len(view) == size and zlib.crc32(view) == crc32)):
+            return view
+        return None
 
     def _private_mapping(self, mapped: bool | None) -> memoryview | None:
         """Return a copy-on-write mapping of the file, None where its records are to be copied."""
@@ -290,34 +314,6 @@ class ArchiveReader(Closing):
         logger.info("%s is mapped: large tensors are not compared with their checksums", self.name)
         return self._file.private_mapping()
 
-    def private_view_list(self, names: Iterable[str], mapped: bool | None = None) -> list[memoryview]:
-        """Return the bytes of the records `names`, as the function of `private_views` gives those of each.
-
-        Of thousands it takes a fraction of the time. Copies of many records of a file of at most 16 MiB are
-        one for all, which each view keeps alive. Raises ArchiveError.
-        """
-        names = list(names)
-        if unknown := [name for name in names if name not in self._offsets]:
-            self._find(unknown)
-        whole, compared = self._private_mapping(mapped), CHECKED
-        length = len(self._file.view)
-        if whole is None and length <= COPIED and len(names) >= _MANY:
-            whole, compared = memoryview(bytearray(self._file.read_at(0, length))), COPIED
-        views: list[memoryview] = []
-        for name in names if whole is not None else ():
-            method, crc32, size = self._members.kind_of(name)
-            at = self._offsets.get(name)
-            if whole is None or at is None or method != z.STORED:
-                break
-            view = whole[at : at + size]
-            views.append(view)
-            if size <= compared and (len(view) != size or zlib.crc32(view) != crc32):
-                self._compare(self.entry(name), zlib.crc32(view))
-        if len(views) < len(names) or self._file.was_written_over():
-            view_of = self.private_views(mapped)
-            return [view_of(name) for name in names]
-        return views
-
     def release(self) -> None:
         """Close the file, which is opened again for each record that is read from now on.
 
@@ -328,7 +324,6 @@ class ArchiveReader(Closing):
     def close(self) -> None:
         """Close the file. Views stay usable; every other method raises ArchiveError from now on."""
         self._members = Members({})
-        self._entries = {}
         self._offsets = {}
         self._file.close()
 

@@ -8,7 +8,7 @@ from struct import Struct
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.members import Member
 
-_FIRST = 8 << 10
+_FIRST = 512
 _WINDOW = 256 << 10
 """So many bytes are read at once: few at first, twice as many where the next record follows the last."""
 
@@ -16,7 +16,8 @@ _ROOM = 256
 """More than the padding of a header usually takes."""
 
 _HEADER = z.LOCAL.size
-_UNUSUAL = ~z.FLAG_UTF8
+_UNUSUAL = ~(z.FLAG_UTF8 | z.FLAG_SUMS_FOLLOW)
+_NO_SUMS = bytes(12)
 _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 # Of an entry of the directory, behind its signature.
 _NEEDED = Struct("<4xHH8xII10xII")
@@ -52,8 +53,11 @@ def sweep(
             last = first + len(window)
         at = header - first
         start = at + length
-        # But for the length of the extra field, the fixed part of the header is that of the entry.
-        if window[at : at + 28] != _SIGNATURE + entry[2:26] or not window.startswith(name, at + _HEADER):
+        # But for the length of the extra field, the fixed part of the header is that of the entry, which
+        # alone has checksum and sizes where they follow on the bytes.
+        sums = _NO_SUMS if flags & z.FLAG_SUMS_FOLLOW else entry[12:24]
+        fixed = _SIGNATURE + entry[2:12] + sums + entry[24:26]
+        if window[at : at + 28] != fixed or not window.startswith(name, at + _HEADER):
             continue
         start += window[at + 28] | window[at + 29] << 8
         if first + start + packed > limit:

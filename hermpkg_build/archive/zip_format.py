@@ -41,6 +41,7 @@ ALIGNMENT_EXTRA = 0xD935
 """The registered extra field whose only purpose is padding: two bytes with the alignment, then zeros."""
 
 FLAG_ENCRYPTED = 0x0001
+FLAG_SUMS_FOLLOW = 0x0008
 FLAG_STRONG_ENCRYPTION = 0x0040
 FLAG_UTF8 = 0x0800
 FLAG_MASKED_HEADERS = 0x2000

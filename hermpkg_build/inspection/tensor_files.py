@@ -16,7 +16,7 @@ from hermpkg_build.inspection.contents import begins_like_pickle, kind_of_record
 from hermpkg_build.pickles.reading.pickle_entries import entries_of
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.torch_saves import Place, read_pickle_file
-from hermpkg_build.runtime.contents.tensors_as_data import StorageRecords
+from hermpkg_build.runtime.contents.tensor_storages import StorageRecords
 from hermpkg_build.scanning.file_kinds import is_safetensors
 
 _SAVED = "data.pkl"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import zip_longest
 
-from hermpkg_build.archive.pieces import PIECE, pieces
+from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.disk.all_cores import Job, on_all_cores
+from hermpkg_build.inspection.diff.pieces import pieces
 
 
 def first_difference(a: memoryview, b: memoryview) -> int | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.central_directory import CentralDirectory, read_central_directory
 from hermpkg_build.archive.members import Member
-from hermpkg_build.archive.plan import ALIGNMENT, EARLIER_LAYOUTS, LAYOUT, Layout, plan_archive
+from hermpkg_build.archive.plan import ALIGNMENT, LAYOUT, Layout, plan_archive
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.records import FileSlice, Record
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
 
-_LAYOUTS = (LAYOUT, *EARLIER_LAYOUTS)
+LAYOUTS = (LAYOUT, Layout(storages_first=False, paged_from=math.inf))
+"""What this version writes, and what earlier ones wrote."""
+
 _NO_TIME = 0x0021 << 16
 _MODE = 0o100644
 
@@ -49,7 +52,7 @@ def _problems(reader: ArchiveReader) -> Iterator[Problem]:
     data = reader.raw()
     central = read_central_directory(data)
     names = list(reader.names())
-    if not any(layout.in_order(names) == names for layout in _LAYOUTS):
+    if not any(layout.in_order(names) == names for layout in LAYOUTS):
         other, right = next(
             pair for pair in zip(names, LAYOUT.in_order(names), strict=True) if pair[0] != pair[1]
         )
@@ -136,7 +139,7 @@ def _problems_at_the_end(data: memoryview) -> Iterator[Problem]:
 def _other_bytes(reader: ArchiveReader) -> Iterator[Problem]:
     """Find the first header that differs from the one that hermpkg writes, or an earlier version wrote."""
     found: list[Problem] = []
-    for layout in _LAYOUTS:
+    for layout in LAYOUTS:
         found = [*_other_bytes_than(layout, reader)]
         if not found:
             return

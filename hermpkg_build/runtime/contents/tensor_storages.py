@@ -5,6 +5,7 @@ torch is imported inside the functions: an artifact without tensors can be used 
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias
@@ -13,7 +14,7 @@ from hermpkg_build.archive.layout import BYTEORDER, DATA
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.archives import Archive, RecordNotFoundError
 
-_ALIGNMENT = 16
+ALIGNMENT = 16
 """The bytes to which a storage must be aligned for vector instructions to be as fast as they can."""
 
 
@@ -31,6 +32,23 @@ class TorchDevice(Protocol):
 
 MapLocation: TypeAlias = TorchDevice | str | Mapping[str, str] | Callable[[Any, str], Any] | None
 """A device, devices by those that they stand for, or a function of a storage and its device."""
+
+
+class StorageRecords(Protocol):
+    """Where the bytes of storages are: an archive, or what does for one."""
+
+    @property
+    def name(self) -> str:
+        """The name of the file, for errors."""
+
+    def has(self, name: str, /) -> bool:
+        """Tell whether there is a record `name`."""
+
+    def read(self, name: str, /) -> bytes:
+        """Read a record."""
+
+    def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]:
+        """Give a function that gives a record's bytes, writable, which does not reach the file."""
 
 
 class DeviceError(LocalEnvironmentError, RuntimeError):
@@ -92,11 +110,18 @@ class StorageGeneration:
     """One set of the storages of an archive, `mapped` or copied, held weakly."""
 
     def __init__(self, archive: Archive, mapped: bool | None) -> None:
+        self.file: str = archive.name
         self._archive = archive
         self._mapped = mapped
-        self._private_view: Callable[[str], memoryview] | None = None
         self._known: dict[int | str, Any] = {}
-        self._swaps_bytes: bool | None = None
+
+    @functools.cached_property
+    def _view_of(self) -> Callable[[str], memoryview]:
+        return self._archive.private_views(self._mapped)
+
+    @functools.cached_property
+    def _are_swapped(self) -> bool:
+        return are_swapped(self._archive)
 
     def get(self, key: int | str) -> Any:
         """Give the UntypedStorage of `key`, None where it was not made or is no longer in use."""
@@ -114,49 +139,68 @@ class StorageGeneration:
         """
         storage = self.get(key)
         if storage is None:
-            from torch.multiprocessing.reductions import StorageWeakRef
+            if key in self._known:
+                # What was written to the first one is in its mapping.
+                vars(self).pop("_view_of", None)
+            import torch.multiprocessing.reductions
 
             storage = self._read(key, size, dtype)
-            self._known[key] = StorageWeakRef(storage)
+            self._known[key] = torch.multiprocessing.reductions.StorageWeakRef(storage)
         return storage
 
     def _read(self, key: int | str, size: int, dtype: Any) -> Any:
         import torch
 
-        view = self._view(f"{DATA}{key}.storage", size)
+        view = bytes_of_storage(self._archive, self._view_of, record_of(key), size)
         if not size:
             return torch.UntypedStorage(0)
         tensor = torch.frombuffer(view, dtype=torch.uint8)
-        if tensor.data_ptr() % _ALIGNMENT:
+        if tensor.data_ptr() % ALIGNMENT:
             tensor = tensor.clone()
         storage = tensor.untyped_storage()
-        if self._is_foreign():
+        if self._are_swapped:
             storage.byteswap(dtype)
         return storage
 
-    def _view(self, name: str, size: int) -> memoryview:
-        if not self._archive.has(name):
-            raise RecordNotFoundError(
-                "the archive lacks a tensor's data", facts=[("file", self._archive.name), ("record", name)]
-            )
-        if self._private_view is None:
-            self._private_view = self._archive.private_views(self._mapped)
-        view = self._private_view(name)
-        if len(view) != size:
-            raise ArchiveError(
-                "a tensor's data has another size than the pickle says",
-                facts=[
-                    ("file", self._archive.name),
-                    ("record", name),
-                    ("expected", f"{size} bytes"),
-                    ("found", f"{len(view)} bytes"),
-                ],
-                next_step="copy or build the archive again",
-            )
-        return view
 
-    def _is_foreign(self) -> bool:
-        if self._swaps_bytes is None:
-            order = self._archive.read(BYTEORDER).strip() if self._archive.has(BYTEORDER) else b""
-            self._swaps_bytes = order in (b"little", b"big") and order != sys.byteorder.encode()
-        return self._swaps_bytes
+def record_of(key: int | str) -> str:
+    """Name the record of a storage."""
+    return f"{DATA}{key}.storage"
+
+
+def beyond_the_data(file: str, record: str, size: int) -> ArchiveError:
+    """Make the error for a tensor that needs more of a storage than its `size` in bytes."""
+    return ArchiveError(
+        "a tensor reaches beyond its data",
+        facts=[("file", file), ("record", record), ("size", f"{size} bytes")],
+        next_step="copy or build the archive again; do not trust one that you were sent",
+    )
+
+
+def bytes_of_storage(
+    records: StorageRecords, view_of: Callable[[str], memoryview], record: str, size: int
+) -> memoryview:
+    """Give what `view_of` gives of a storage. Raises RecordNotFoundError, ArchiveError for any other size."""
+    if not records.has(record):
+        raise RecordNotFoundError(
+            "the archive lacks a tensor's data", facts=[("file", records.name), ("record", record)]
+        )
+    view = view_of(record)
+    if len(view) != size:
+        raise ArchiveError(
+            "a tensor's data has another size than the pickle says",
+            facts=[
+                ("file", records.name),
+                ("record", record),
+                ("expected", f"{size} bytes"),
+                ("found", f"{len(view)} bytes"),
+            ],
+            next_step="copy or build the archive again",
+        )
+    return view
+
+
+def are_swapped(records: StorageRecords) -> bool:
+    """Tell whether numbers in storages have their bytes in another order than here."""
+    order = records.read(BYTEORDER).strip() if records.has(BYTEORDER) else b""
+    return order in (b"little", b"big") and order != sys.byteorder.encode()

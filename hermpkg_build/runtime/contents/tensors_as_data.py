@@ -6,12 +6,11 @@ torch is imported inside the functions: an artifact without tensors can be used 
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
-from hermpkg_build.archive.layout import BYTEORDER, DATA
+from hermpkg_build.archive.layout import DATA
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.errors import ArchiveError
@@ -28,9 +27,15 @@ from hermpkg_build.pickles.reading.recipes import (
 from hermpkg_build.pickles.reading.tensor_entries import TensorEntry, tensor_entries
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor
 from hermpkg_build.printable import one_line
-from hermpkg_build.runtime.contents.tensor_storages import restorer
+from hermpkg_build.runtime.contents.tensor_storages import (
+    ALIGNMENT,
+    StorageRecords,
+    are_swapped,
+    beyond_the_data,
+    bytes_of_storage,
+    restorer,
+)
 
-_ALIGNMENT = 16
 _LAYOUTS = ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
 _PACKED = frozenset({"quint4x2", "quint2x4"})
 _MOST_TOLD = 20
@@ -48,23 +53,6 @@ class TensorsNotReadError(ArchiveError):
             next_step="load_pickle makes them, and runs code of the artifact; strict=False leaves them out",
         )
         self.reasons: dict[str, str] = dict(reasons)
-
-
-class StorageRecords(Protocol):
-    """Where the bytes of storages are: an archive, or what does for one."""
-
-    @property
-    def name(self) -> str:
-        """The name of the file, for errors."""
-
-    def has(self, name: str, /) -> bool:
-        """Tell whether there is a record `name`."""
-
-    def read(self, name: str, /) -> bytes:
-        """Read a record."""
-
-    def private_views(self, mapped: bool | None = None, /) -> Callable[[str], memoryview]:
-        """Give a function that gives a record's bytes, writable, which does not reach the file."""
 
 
 def entries_of_pickle(file: str, record: str, data: bytes) -> list[TensorEntry]:
@@ -152,15 +140,15 @@ class TensorMaker:
         self.file: str = records.name
         self._records = records
         self._mapped = mapped
-        self._view: Callable[[str], memoryview] | None = None
-        self._fetched: dict[str, memoryview] = {}
         self._map_location = map_location
         self._restore: Callable[[Any, str], Any] | None = None
         self._storages: dict[str, Any] = {}
         self._dtypes: dict[str, Any] = {}
-        order = records.read(BYTEORDER).strip() if records.has(BYTEORDER) else b""
-        self._is_foreign = order in (b"little", b"big") and order != sys.byteorder.encode()
-        self._is_usual = not self._is_foreign and map_location is None
+        self._is_foreign = are_swapped(records)
+
+    @functools.cached_property
+    def _view(self) -> Callable[[str], memoryview]:
+        return self._records.private_views(self._mapped)
 
     @functools.cached_property
     def _torch(self) -> Any:
@@ -172,8 +160,7 @@ class TensorMaker:
         """Have the bytes of these records at hand, which of thousands takes less time than one by one."""
         names = [name for name in dict.fromkeys(storages) if self._records.has(name)]
         if isinstance(self._records, ArchiveReader) and len(names) > 1:
-            views = self._records.private_view_list(names, self._mapped)
-            self._fetched = dict(zip(names, views, strict=True))
+            self._view = self._records.private_views(self._mapped, names)
 
     def make_flat(self, tensors: Mapping[str, FlatTensor]) -> dict[str, Any]:
         """Make the tensors of a state dict. Raises ArchiveError, `CannotError`."""
@@ -184,8 +171,6 @@ class TensorMaker:
         for name, (key, dtype, count, device, offset, shape, stride) in tensors.items():
             record = records[key]
             elements = storages.get(record)
-            if elements is None:
-                elements = self._load_usual(record, dtypes.get(dtype), count)
             if elements is None or elements.dtype is not dtypes.get(dtype) or elements.numel() != count:
                 storage = Storage(record=record, dtype=dtype, count=count, device=device)
                 elements = self._elements(storage, self._dtype(dtype))
@@ -244,25 +229,12 @@ class TensorMaker:
         self._check_reach(tensor, count)
         raise CannotError(f"torch knows no tensor of the shape {list(tensor.shape)[:70]}") from None
 
-    def _load_usual(self, record: str, dtype: Any, count: int) -> Any:
-        """Return what `_load` does for most storages, None for others. Most time is spent here."""
-        view = self._fetched.get(record)
-        if view is None or not self._is_usual or dtype is None or not dtype.is_floating_point:
-            return None
-        if not count or len(view) != count * dtype.itemsize:
-            return None
-        elements = self._torch.frombuffer(view, dtype=dtype)
-        if elements.data_ptr() % _ALIGNMENT:
-            return None
-        self._storages[record] = elements
-        return elements
-
     def _load(self, storage: Storage) -> Any:
         """Return the elements of a storage as a tensor of one dimension."""
         torch = self._torch
         dtype = self._dtype(storage.dtype)
         size = storage.count * dtype.itemsize
-        view = self._bytes(storage.record, size)
+        view = bytes_of_storage(self._records, self._view, storage.record, size)
         if not size:
             elements = torch.empty(0, dtype=dtype)
         elif dtype.is_floating_point or dtype.is_complex:
@@ -270,7 +242,7 @@ class TensorMaker:
         else:
             # torch makes no tensor of bools or quantised numbers of a buffer that it trusts less.
             elements = torch.frombuffer(view, dtype=torch.uint8).view(dtype)
-        if elements.data_ptr() % _ALIGNMENT:
+        if elements.data_ptr() % ALIGNMENT:
             elements = elements.clone()
         if self._is_foreign and size:
             elements.untyped_storage().byteswap(dtype)
@@ -292,29 +264,6 @@ class TensorMaker:
             untyped, 0, (storage.count,), (1,)
         )
 
-    def _bytes(self, record: str, size: int) -> memoryview:
-        if not self._records.has(record):
-            raise ArchiveError(
-                "the archive lacks a tensor's data", facts=[("file", self.file), ("record", record)]
-            )
-        view = self._fetched.get(record)
-        if view is None:
-            if self._view is None:
-                self._view = self._records.private_views(self._mapped)
-            view = self._view(record)
-        if len(view) != size:
-            raise ArchiveError(
-                "a tensor's data has another size than the pickle says",
-                facts=[
-                    ("file", self.file),
-                    ("record", record),
-                    ("expected", f"{size} bytes"),
-                    ("found", f"{len(view)} bytes"),
-                ],
-                next_step="copy or build the archive again",
-            )
-        return view
-
     def _retyped(self, elements: Any, storage: Storage, dtype: Any) -> Any:
         """Return the first elements of a storage, as many as `storage` has, as elements of another type."""
         size = storage.count * self._dtype(storage.dtype).itemsize
@@ -324,20 +273,15 @@ class TensorMaker:
             else elements.new_empty(0, dtype=self._torch.uint8)
         )
         if size > own.numel():
-            raise self._beyond(storage, own.numel())
+            raise beyond_the_data(self.file, storage.record, own.numel())
         return own[: size - size % dtype.itemsize].view(dtype)
 
     def _check_reach(self, tensor: Tensor, count: int) -> None:
         offset, length = tensor.span
         if offset + length > count:
-            raise self._beyond(tensor.storage, count * self._dtype(tensor.dtype).itemsize)
-
-    def _beyond(self, storage: Storage, size: int) -> ArchiveError:
-        return ArchiveError(
-            "a tensor reaches beyond its data",
-            facts=[("file", self.file), ("record", storage.record), ("size", f"{size} bytes")],
-            next_step="copy or build the archive again; do not trust one that you were sent",
-        )
+            raise beyond_the_data(
+                self.file, tensor.storage.record, count * self._dtype(tensor.dtype).itemsize
+            )
 
     def _dtype(self, name: str) -> Any:
         dtype = self._dtypes.get(name)

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hermpkg_build.archive.layout import DATA
 from hermpkg_build.core.module_names import is_within, package_of_private_part
-from hermpkg_build.errors import ArchiveError
 from hermpkg_build.printable import one_line
-from hermpkg_build.runtime.contents.tensor_storages import StorageSource, restorer
+from hermpkg_build.runtime.contents.tensor_storages import StorageSource, beyond_the_data, record_of, restorer
 
 if TYPE_CHECKING:
     from hermpkg_build.trust.gate import Gate
@@ -123,14 +121,6 @@ def _dtype_of(storage_type: Any) -> Any:
     return known if known is not None else storage_type.dtype
 
 
-def _beyond_the_data(key: int | str, size: int) -> ArchiveError:
-    return ArchiveError(
-        "a tensor reaches beyond its data",
-        facts=[("record", f"{DATA}{key}.storage"), ("size", f"{size} bytes")],
-        next_step="copy or build the archive again; do not trust one that you were sent",
-    )
-
-
 class PickleLoad:
     """One call of `load_pickle`: its storages, its reduced objects, and where its tensors go.
 
@@ -145,6 +135,7 @@ class PickleLoad:
         self._shared = source.generation_for(record)
         self._restored: dict[int | str, Any] = {}
         self._sizes: dict[int | str, int] = {}
+        self._kinds: dict[Any, tuple[Any, int]] = {}
         self._reduced: dict[Any, Any] = {}
         self._context: Any = None
 
@@ -167,19 +158,25 @@ class PickleLoad:
         """Load the TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
         import torch
 
-        dtype = _dtype_of(storage_type)
-        if key not in self._restored:
-            untyped = self._untyped(key, size * torch._utils._element_size(dtype), dtype)
+        kind = self._kinds.get(storage_type)
+        if kind is None:
+            dtype = _dtype_of(storage_type)
+            kind = self._kinds[storage_type] = dtype, torch._utils._element_size(dtype)
+        dtype, width = kind
+        typed = torch.storage.TypedStorage
+        restored = self._restored.get(key)
+        if restored is None:
+            untyped = self._untyped(key, size * width, dtype)
             self._sizes[key] = untyped.nbytes()
-            typed = torch.storage.TypedStorage(wrap_storage=untyped, dtype=dtype, _internal=True)
+            first = typed(wrap_storage=untyped, dtype=dtype, _internal=True)
             place = location.decode("ascii") if isinstance(location, bytes) else location
-            self._restored[key] = self._restore(typed, place)
-        restored = self._restored[key]
-        if size * torch._utils._element_size(dtype) > self._sizes[key]:
-            raise _beyond_the_data(key, self._sizes[key])
-        return torch.storage.TypedStorage(
-            wrap_storage=getattr(restored, "_untyped_storage", restored), dtype=dtype, _internal=True
-        )
+            restored = self._restored[key] = self._restore(first, place)
+            if restored is first:
+                return first
+        if size * width > self._sizes[key]:
+            raise beyond_the_data(self._shared.file, record_of(key), self._sizes[key])
+        untyped = getattr(restored, "_untyped_storage", restored)
+        return typed(wrap_storage=untyped, dtype=dtype, _internal=True)
 
     def reduced(self, *saved: Any) -> Any:
         """Make the object of a ``__reduce_package__``, once for each id; torch 1.x wrote no ids."""
@@ -215,7 +212,7 @@ class PickleLoad:
         for key, restored in self._restored.items():
             storage = getattr(restored, "_untyped_storage", restored)
             if storage.nbytes() > self._sizes[key]:
-                raise _beyond_the_data(key, self._sizes[key])
+                raise beyond_the_data(self._shared.file, record_of(key), self._sizes[key])
         torch_utils = sys.modules.get("torch._utils")
         if torch_utils is not None:
             torch_utils._validate_loaded_sparse_tensors()

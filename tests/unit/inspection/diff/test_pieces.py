@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hermpkg_build.archive.pieces import pieces
+from hermpkg_build.inspection.diff.pieces import pieces
 
 
 def test_pieces_are_the_whole():
