@@ -82,13 +82,10 @@ class Members(Mapping[str, Member]):
     def kind_of(self, name: str) -> tuple[int, int, int]:
         """Return method, CRC and unpacked size of a member, which takes less time than all of it."""
         entry = self.entries[name]
-        if isinstance(entry, bytes):
-            method: int
-            crc32: int
-            size: int
-            method, crc32, size = _KIND.unpack_from(entry)
-            return method, crc32, size
-        return entry.method, entry.crc32, entry.size
+        kind: tuple[int, int, int] = (
+            _KIND.unpack_from(entry) if isinstance(entry, bytes) else (entry.method, entry.crc32, entry.size)
+        )
+        return kind
 
     def columns(self) -> Columns:
         """Return CRC, unpacked size and local header offset of all members, each in their order."""

@@ -14,9 +14,8 @@ from hermpkg_build.archive.central_directory import decode_name, read_central_di
 from hermpkg_build.archive.layout import problem_with_size
 from hermpkg_build.archive.members import Member, Members, checksums_of
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
-from hermpkg_build.archive.record_sweep import sweep
+from hermpkg_build.archive.record_sweep import ViewsAhead, sweep
 from hermpkg_build.archive.root_folder import below_root
-from hermpkg_build.archive.views_ahead import ViewsAhead
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError

@@ -1,11 +1,15 @@
-"""Finds very many small records in the order of the file, many of them with one system call."""
+"""Finds many records with few system calls, and storages before they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
+from time import monotonic
+from typing import final
 
 from hermpkg_build.archive import zip_format as z
+from hermpkg_build.archive.archive_file import ArchiveBytes
+from hermpkg_build.archive.layout import storage_number, storage_record_name
 from hermpkg_build.archive.members import Member
 
 _FIRST = 512
@@ -18,6 +22,9 @@ _ROOM = 256
 _HEADER = z.LOCAL.size
 _UNUSUAL = ~(z.FLAG_UTF8 | z.FLAG_SUMS_FOLLOW)
 _NO_SUMS = bytes(12)
+_MOST_AHEAD = 256
+_FRESH_S = 0.01
+"""How long the file is not looked at again: what is written over later shows in a mapped view anyway."""
 _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 # Of an entry of the directory, behind its signature.
 _NEEDED = Struct("<4xHH8xII10xII")
@@ -64,3 +71,37 @@ def sweep(
             continue
         places[index] = first + start
     return places
+
+
+@final
+class ViewsAhead:
+    """Views of a mapped `file`, each of which is given once: most pickles have their storages in turn."""
+
+    def __init__(self, file: ArchiveBytes) -> None:
+        self._file = file
+        self._numbers = range(0)
+        self._views: dict[str, memoryview | None] = {}
+        self._until = 0.0
+
+    def names_from(self, name: str) -> list[str]:
+        """Give the name of a record, and of ever more storages behind it where it comes in turn."""
+        number = storage_number(name)
+        if number is None:
+            return [name]
+        in_turn = number - 1 in self._numbers
+        count = min(2 * len(self._numbers), _MOST_AHEAD) if in_turn else 1
+        self._numbers = range(number, number + count)
+        return [*map(storage_record_name, self._numbers)]
+
+    def keep(self, views: dict[str, memoryview | None]) -> None:
+        """Keep these views, in place of all others."""
+        self._views, self._until = views, monotonic() + _FRESH_S
+
+    def take(self, name: str) -> memoryview | None:
+        """Give a view; None where there is none, or the file was written over since it was opened."""
+        view = self._views.pop(name, None)
+        if view is not None and monotonic() > self._until:
+            if self._file.was_written_over():
+                return None
+            self._until = monotonic() + _FRESH_S
+        return view

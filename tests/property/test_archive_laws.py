@@ -33,8 +33,7 @@ from hermpkg_build.core.manifest_bytes import manifest_bytes
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.dataclass import replace
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.inspection.verify.layout_audit import LAYOUTS
-from hermpkg_build.inspection.verify.layout_audit import audit_layout
+from hermpkg_build.inspection.verify.layout_audit import LAYOUTS, audit_layout
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 NAMES = st.lists(TEXT, min_size=1, max_size=4).map("/".join).filter(lambda name: not problem_with_name(name))

@@ -61,6 +61,19 @@ def test_mapped_tensors_of_a_file_that_was_written_over_are_not_given(path: Path
             importer.load_pickle("m", name)
 
 
+@pytest.mark.parametrize("mapped", [True, False, None])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+def test_what_is_loaded_again_is_what_was_saved(tmp_path: Path, size: int, mapped) -> None:
+    path = tmp_path / "shared.pt"
+    tensor = torch.ones(size)
+    with PackageExporter(path) as exporter:
+        exporter.save_pickle("m", "one.pkl", tensor)
+        exporter.save_pickle("m", "other.pkl", [tensor])
+    importer = PackageImporter(path, map=mapped)
+    importer.load_pickle("m", "one.pkl").zero_()
+    assert torch.equal(importer.load_pickle("m", "other.pkl")[0], tensor)
+
+
 def test_exporters_write_beside_the_file_that_is_in_use(path: Path) -> None:
     importer = PackageImporter(path, map=True)
     tensor = importer.load_pickle("m", "large.pkl")
