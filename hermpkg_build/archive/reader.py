@@ -6,7 +6,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import final
+from typing import TypeAlias, final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, ArchiveSource
@@ -33,6 +33,10 @@ _MOST_USUAL_INFLATION = 64
 _LARGEST_INFLATED = 16 << 20
 _CHUNK = 256 << 10
 _MANY = 64
+
+
+ReadCheck: TypeAlias = Callable[[str, memoryview, Callable[[], None]], None]
+"""Gets name and bytes of a record, and what compares their CRC, which it calls unless it knows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +85,7 @@ class ArchiveReader(Closing):
     def __init__(self, source: ArchiveSource | ArchiveBytes) -> None:
         self._members = Members({})
         self._offsets: dict[str, int] = {}
-        self._check: Callable[[str, memoryview], None] | None = None
+        self._check: ReadCheck | None = None
         self._file = source if isinstance(source, ArchiveBytes) else ArchiveFile(source)
         self.name: str = self._file.name
         try:
@@ -136,9 +140,7 @@ class ArchiveReader(Closing):
                 data = b"".join(self._inflated(entry))
         except MemoryError:
             raise too_large_for_memory(self.name, name) from None
-        self._compare(entry, zlib.crc32(data))
-        if self._check is not None:
-            self._check(name, memoryview(data))
+        self._check_read(entry, memoryview(data))
         return data
 
     def pieces(self, name: str) -> Iterator[memoryview]:
@@ -166,8 +168,7 @@ class ArchiveReader(Closing):
             return memoryview(self.read(name))
         view = self._file.view[entry.offset : entry.offset + entry.size].toreadonly()
         if self._check is not None:
-            self._compare(entry, zlib.crc32(view))
-            self._check(name, view)
+            self._check_read(entry, view)
         return view
 
     @property
@@ -175,8 +176,8 @@ class ArchiveReader(Closing):
         """Whether records are checked when they are read."""
         return self._check is not None
 
-    def check_reads(self, check: Callable[[str, memoryview], None]) -> None:
-        """From now on, call `check` with the name and the bytes of whatever `read` and `view` return."""
+    def check_reads(self, check: ReadCheck) -> None:
+        """From now on, call `check` with whatever `read` and `view` return."""
         self._check = check
 
     def raw(self) -> memoryview:
@@ -292,7 +293,7 @@ class ArchiveReader(Closing):
     def _part(self, whole: memoryview, name: str, compared: int) -> memoryview | None:
         """Return a record that was found within the bytes of the file, None for one that is not stored.
 
-        It is compared with its CRC where it has at most so many bytes, and None for another.
+        One of at most `compared` bytes is None, too, where its CRC is another.
         """
         method, crc32, size = self._members.kind_of(name)
         at = self._offsets[name]
@@ -404,6 +405,12 @@ class ArchiveReader(Closing):
                 ("expected", f"{entry.size} bytes"),
                 ("found", str(error)),
             ) from None
+
+    def _check_read(self, entry: Entry, data: memoryview) -> None:
+        def compare() -> None:
+            self._compare(entry, zlib.crc32(data))
+
+        compare() if self._check is None else self._check(entry.name, data, compare)
 
     def _compare(self, entry: Entry, crc32: int) -> None:
         if crc32 != entry.crc32:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from struct import Struct
 from time import monotonic
-from typing import final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes
@@ -21,10 +20,9 @@ _ROOM = 256
 
 _HEADER = z.LOCAL.size
 _UNUSUAL = ~(z.FLAG_UTF8 | z.FLAG_SUMS_FOLLOW)
-_NO_SUMS = bytes(12)
 _MOST_AHEAD = 256
 _FRESH_S = 0.01
-"""How long the file is not looked at again: what is written over later shows in a mapped view anyway."""
+"""So long the file is not looked at again: what is written later shows in views anyway."""
 _SIGNATURE = z.LOCAL_SIGNATURE.to_bytes(4, "little")
 # Of an entry of the directory, behind its signature.
 _NEEDED = Struct("<4xHH8xII10xII")
@@ -62,7 +60,7 @@ def sweep(
         start = at + length
         # But for the length of the extra field, the fixed part of the header is that of the entry, which
         # alone has checksum and sizes where they follow on the bytes.
-        sums = _NO_SUMS if flags & z.FLAG_SUMS_FOLLOW else entry[12:24]
+        sums = bytes(12) if flags & z.FLAG_SUMS_FOLLOW else entry[12:24]
         fixed = _SIGNATURE + entry[2:12] + sums + entry[24:26]
         if window[at : at + 28] != fixed or not window.startswith(name, at + _HEADER):
             continue
@@ -73,9 +71,8 @@ def sweep(
     return places
 
 
-@final
 class ViewsAhead:
-    """Views of a mapped `file`, each of which is given once: most pickles have their storages in turn."""
+    """Views of a mapped `file`, each of which is given once."""
 
     def __init__(self, file: ArchiveBytes) -> None:
         self._file = file
@@ -84,7 +81,7 @@ class ViewsAhead:
         self._until = 0.0
 
     def names_from(self, name: str) -> list[str]:
-        """Give the name of a record, and of ever more storages behind it where it comes in turn."""
+        """Give the name of a record, and of ever more storages behind it where they come in turn."""
         number = storage_number(name)
         if number is None:
             return [name]
@@ -98,7 +95,7 @@ class ViewsAhead:
         self._views, self._until = views, monotonic() + _FRESH_S
 
     def take(self, name: str) -> memoryview | None:
-        """Give a view; None where there is none, or the file was written over since it was opened."""
+        """Give a view; None where there is none, or the file was written over."""
         view = self._views.pop(name, None)
         if view is not None and monotonic() > self._until:
             if self._file.was_written_over():

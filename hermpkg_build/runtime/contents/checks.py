@@ -97,8 +97,9 @@ class _CheckOfReads:
         self._manifest = manifest
         self._compared = {MANIFEST}
 
-    def __call__(self, name: str, data: memoryview) -> None:
+    def __call__(self, name: str, data: memoryview, compare: Callable[[], None]) -> None:
         if name in self._compared:
+            compare()
             return
         self._compared.add(name)
         try:
@@ -107,6 +108,7 @@ class _CheckOfReads:
             raise error.in_file(self._archive) from None
         found = f"{hashlib.sha256(data).hexdigest()}/{len(data)}"
         if listed is None or str(listed.digest) != found:
+            compare()
             change = "was added" if listed is None else "was changed"
             _warn(
                 ArtifactModifiedWarning,

@@ -1,7 +1,4 @@
-"""Makes tensors of what a pickle says of them, by torch alone: nothing that the pickle names is imported.
-
-torch is imported inside the functions: an artifact without tensors can be used without it.
-"""
+"""Makes tensors of what a pickle says of them, by torch alone: nothing that the pickle names is imported."""
 
 from __future__ import annotations
 
