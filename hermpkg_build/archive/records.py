@@ -38,4 +38,6 @@ class Record:
 
 def size_of(content: Content) -> int:
     """Return the number of bytes of some content."""
+    if isinstance(content, bytes):
+        return len(content)
     return content.size if isinstance(content, FileSlice) else memoryview(content).nbytes

@@ -12,7 +12,7 @@ from hermpkg_build.archive.records import Record, size_of
 from hermpkg_build.archive.slices import crc32_of
 from hermpkg_build.assembly.mocks import mock_parts
 from hermpkg_build.assembly.model_records import PackedModel, model_parts
-from hermpkg_build.assembly.module_shelf import ModuleShelf, check_has_source, module_part
+from hermpkg_build.assembly.module_shelf import ModuleShelf, module_part
 from hermpkg_build.assembly.parts import Part, check_names
 from hermpkg_build.assembly.record_contents import Contents, file_content
 from hermpkg_build.core.digest import Digest
@@ -126,7 +126,6 @@ def packed_modules(graph: ModuleGraph) -> Iterator[ModuleNode]:
 
 def _module_parts(request: ArtifactRequest) -> Iterator[Part]:
     for node in packed_modules(request.graph):
-        check_has_source(node)
         if node.name in request.sources:
             yield module_part(node, request.sources[node.name])
         else:

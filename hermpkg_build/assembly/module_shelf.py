@@ -29,7 +29,7 @@ class ModuleShelf:
     """
 
     def __init__(self) -> None:
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, tuple[ModuleNode, Part]] = {}
         self._entries: dict[str, tuple[ModuleNode, bytes]] = {}
         self._held = 0
 
@@ -40,19 +40,21 @@ class ModuleShelf:
         analysed.
         """
         known = self._parts.get(node.name)
-        if known is not None and known.digest == node.digest and known.name == record_name(node):
-            return known
+        # A node that artifacts share is one object.
+        if known is not None and (known[0] is node or _are_alike(*known, node)):
+            return known[1]
+        check_has_source(node)
         part = module_part(node, file_bytes(node.path, node.digest, needed_for=f"the module {node.name}"))
         if self._held > _MOST_HELD:
             self._parts, self._held = {}, 0
         self._held += part.digest.size
-        self._parts[node.name] = part
+        self._parts[node.name] = node, part
         return part
 
     def entry(self, node: ModuleNode) -> bytes | None:
         """Return the entry in the manifest that was kept for a module, if there is one."""
         known = self._entries.get(node.name)
-        # A node that artifacts share is one object, with one label.
+        # Of one object the label is one, too.
         return known[1] if known is not None and known[0] is node else None
 
     def keep_entry(self, node: ModuleNode, entry: bytes) -> None:
@@ -75,6 +77,11 @@ def module_part(node: ModuleNode, data: bytes) -> Part:
         cause=f"the module {node.name}",
         entry=b"" if problem_with_name(name) else entry_bytes(name, ManifestRecord(digest=digest, kind=kind)),
     )
+
+
+def _are_alike(one: ModuleNode, part: Part, other: ModuleNode) -> bool:
+    """Whether the `part` of a node is that of another node too."""
+    return one.kind is other.kind and part.digest == other.digest and part.name == record_name(other)
 
 
 def check_has_source(node: ModuleNode) -> None:
