@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, partial
 from itertools import islice, pairwise
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.midstates import Sha256, midstates_of
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.signatures import signature_of
-from hermpkg_build.disk.spare_files import WORTHWHILE, Spare, replace_and_keep, taken
+from hermpkg_build.disk.spare_files import WORTHWHILE, Replaced, Spare, taken
 
 _MODE = 0o644
 _SIGNATURE = z.CENTRAL_SIGNATURE.to_bytes(4, "little")
@@ -60,28 +61,30 @@ def replace_records(
     try:
         if not NAMES_STAY_OPEN or not known.size or signature_of(os.fstat(descriptor)) != known.signature:
             return None
-        with (
-            mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as view,
-            _target(path, known, spare) as (new, there),
-        ):
+        with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
             archive = PresentArchive(view)
+            changes = cache(partial(contents, archive))
+            if known.spare is not None and changes() is None:
+                return None  # The spare file is not taken for nothing.
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
             tensors = view[: archive.end_of_tensors()]
-            with FirstBytes(descriptor, new.descriptor, tensors, known, there=there) as first:
-                changed = contents(archive)
+            with (
+                _target(path, known, spare) as (new, there),
+                FirstBytes(descriptor, new.descriptor, tensors, known, there=there) as first,
+            ):
+                changed = changes()
                 rest = None if changed is None else archive.rest_with(changed)
                 hashed = None if rest is None else _completed(new.descriptor, view, rest, known, first)
-            if rest is None or hashed is None or signature_of(os.fstat(descriptor)) != known.signature:
-                return None
-            kept = None
-            if spare and rest.start >= WORTHWHILE:
-                kept = replace_and_keep(new, path, descriptor, spare)
-            else:
-                new.replace(path)
-            signature = signature_of(os.fstat(new.descriptor))
-            next_spare = None if kept is None else Spare(kept, rest.start)
-            return KnownFile(hashed.hexdigest(), signature, midstates_of(hashed), next_spare)
+                if rest is None or hashed is None:
+                    return None
+                if signature_of(os.fstat(descriptor)) != known.signature:
+                    return None
+                with Replaced(path, descriptor, spare if rest.start >= WORTHWHILE else "") as replaced:
+                    new.replace(path)
+                    kept = replaced.keep()
+                signature = signature_of(os.fstat(new.descriptor))
+                next_spare = None if kept is None else Spare(kept, rest.start)
+                return KnownFile(hashed.hexdigest(), signature, midstates_of(hashed), next_spare)
     finally:
         os.close(descriptor)
 

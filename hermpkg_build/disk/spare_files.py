@@ -11,6 +11,7 @@ from contextlib import suppress
 from stat import S_ISREG
 from typing import NamedTuple
 
+from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.replacing import NewFile, aside_path, link_open_file
 from hermpkg_build.disk.signatures import FileSignature, signature_of
 
@@ -48,31 +49,39 @@ def taken(path: str, spare: Spare, *, mode: int) -> NewFile | None:
     return None
 
 
-def replace_and_keep(new: NewFile, path: str, old: int, spare: str) -> FileSignature | None:
-    """Let `new` take the place of the file at `path`, which `old` is open for, and keep that one as `spare`.
+class Replaced(Closing):
+    """The file at `path`, which `descriptor` is open for, with another name until this is closed.
 
-    Return its signature; None where it is not kept. Raises OSError, as `NewFile.replace` does.
+    Once another has taken its place it can be kept at `spare`, unless that is "", if it is safe, and the disk
+    has room.
     """
-    aside = aside_path(os.path.dirname(spare))
-    try:
-        is_kept = _has_room(old, path)
-        if is_kept:
-            os.makedirs(os.path.dirname(spare), exist_ok=True)
-            link_open_file(old, aside)
-    except OSError:
-        is_kept = False
-    try:
-        new.replace(path)
-        if is_kept:
-            with suppress(OSError):
-                os.replace(aside, spare)
-                # The name that it had is gone, and nobody can give it another any more.
-                status = os.fstat(old)
-                return signature_of(status) if status.st_nlink == 1 else None
-    finally:
+
+    def __init__(self, path: str, descriptor: int, spare: str) -> None:
+        self._descriptor = descriptor
+        self._spare = spare
+        self._aside = aside_path(os.path.dirname(spare))
+        self._is_held = False
         with suppress(OSError):
-            os.unlink(aside)
-    return None
+            if spare and _has_room(descriptor, path):
+                os.makedirs(os.path.dirname(spare), exist_ok=True)
+                link_open_file(descriptor, self._aside)
+                self._is_held = True
+
+    def keep(self) -> FileSignature | None:
+        """Let it be the spare file, and return its signature; None where it is not kept."""
+        if self._is_held:
+            with suppress(OSError):
+                os.replace(self._aside, self._spare)
+                # The name that it had is gone, and nobody can give it another any more.
+                status = os.fstat(self._descriptor)
+                return signature_of(status) if status.st_nlink == 1 else None
+        return None
+
+    def close(self) -> None:
+        """Let it go, where it is not kept."""
+        if self._is_held:
+            with suppress(OSError):
+                os.unlink(self._aside)
 
 
 class _TakenFile(NewFile):

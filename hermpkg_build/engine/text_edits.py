@@ -179,7 +179,7 @@ def _renew(stored: StoredSnapshot, edits: _Edits, root: str, row: Row, held: Map
     )
     if done is None:
         return False
-    keep_beginning(root, label, done.sha256, done.midstates, done.spare)
+    keep_beginning(root, label, done)
     row[2:4] = done.sha256, done.size
     stored.outputs[path] = done.sha256, done.signature
     return True

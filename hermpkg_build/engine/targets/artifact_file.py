@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from hermpkg_build.archive.first_bytes import KnownFile
 from hermpkg_build.archive.writer import write_archive
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out
 from hermpkg_build.assembly.portability import portability_notes
@@ -14,10 +16,28 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.disk.midstates import WORTHWHILE, Midstate, midstates_of, remembering_hash
+from hermpkg_build.disk.descriptors import NAMES_STAY_OPEN, READ_UNLESS_LINK, read_at
+from hermpkg_build.disk.midstates import (
+    STRIDE,
+    WORTHWHILE,
+    Midstate,
+    last_before,
+    midstates_of,
+    remembering_hash,
+)
 from hermpkg_build.disk.output_folders import check_no_link
-from hermpkg_build.engine.noted_beginnings import discard_spare, keep_beginning
+from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.disk.spare_files import WORTHWHILE as LEAST_SAME
+from hermpkg_build.disk.spare_files import Replaced, Spare
+from hermpkg_build.engine.noted_beginnings import (
+    discard_spare,
+    keep_beginning,
+    noted_beginning,
+    same_bytes,
+    spare_path,
+)
 from hermpkg_build.engine.runner import Done, Ran
+from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable
 from hermpkg_build.store.action_cache import ActionResult
@@ -90,14 +110,52 @@ class ArtifactFile:
                 facts=[("folder", folder), ("reason", error.strerror or str(error))],
                 next_step="remove what stands in its place, or write elsewhere with --out FILE",
             ) from error
-        build = self.build
-        label = self.target.label
+        build, label = self.build, self.target.label
         root = build.context.workspace.root
+        noted = noted_beginning(root, str(label))
         discard_spare(root, str(label))
-        digest, midstates = write_artifact(self.target, self.path, self.request, build.content, build.journal)
-        build.notes.keep_artifact(label, self.path, digest)
-        keep_beginning(root, str(label), digest.hash, midstates)
+        with _held(self.path, noted, spare_path(root, str(label))) as old:
+            digest, midstates = write_artifact(
+                self.target, self.path, self.request, build.content, build.journal
+            )
+            build.notes.keep_artifact(label, self.path, digest)
+            if (signature := present_signature(self.path)) is not None:
+                known = KnownFile(digest.hash, signature, midstates)
+                same = same_bytes(noted, known) if noted is not None else 0
+                kept = old.keep() if old is not None and same >= LEAST_SAME else None
+                spare = None if kept is None else Spare(kept, same)
+                keep_beginning(root, str(label), known._replace(spare=spare))
         return digest
+
+
+@contextmanager
+def _held(path: str, noted: KnownFile | None, spare: str) -> Iterator[Replaced | None]:
+    """Hold the artifact at `path` that is to be replaced, if it is the one that is `noted`."""
+    try:
+        descriptor = os.open(path, READ_UNLESS_LINK) if noted is not None and NAMES_STAY_OPEN else -1
+    except OSError:
+        descriptor = -1
+    try:
+        if noted is not None and descriptor >= 0 and _is_noted(descriptor, noted):
+            with Replaced(path, descriptor, spare) as replaced:
+                yield replaced
+        else:
+            yield None
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _is_noted(descriptor: int, noted: KnownFile) -> bool:
+    """Whether an open file has the signature that is noted, and an end that leads to its digest."""
+    last = last_before(noted.midstates, noted.size)
+    hash_ = remembering_hash(last) if last is not None else None
+    if last is None or hash_ is None or signature_of(os.fstat(descriptor)) != noted.signature:
+        return False
+    if noted.size - last[0] > 2 * STRIDE:
+        return False
+    hash_.update(read_at(descriptor, noted.size - last[0], last[0]))
+    return hash_.hexdigest() == noted.sha256
 
 
 def write_artifact(

@@ -14,7 +14,7 @@ import pytest
 from hermpkg_build.disk import spare_files
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.signatures import signature_of
-from hermpkg_build.disk.spare_files import Spare, replace_and_keep, taken
+from hermpkg_build.disk.spare_files import Replaced, Spare, taken
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others have no leases")
 
@@ -37,10 +37,15 @@ class Files:
     def replaced(self, data: bytes) -> spare_files.FileSignature:
         with open(self.path, "rb") as old, NewFile(str(self.path.parent)) as new:
             os.write(new.descriptor, data)
-            signature = replace_and_keep(new, str(self.path), old.fileno(), str(self.kept))
+            signature = self.replace_and_keep(new, old.fileno())
         assert self.path.read_bytes() == data
         assert signature == signature_of(self.kept.stat())
-        return signature
+        return signature_of(self.kept.stat())
+
+    def replace_and_keep(self, new: NewFile, old: int, path: Path | None = None) -> object:
+        with Replaced(str(self.path), old, str(self.kept)) as replaced:
+            new.replace(str(path or self.path))
+            return replaced.keep()
 
     def take(self) -> NewFile | None:
         return taken(str(self.kept), self.spare, mode=0o644)
@@ -164,7 +169,7 @@ def test_another_file_that_came_to_its_place_is_not_written(
 def test_a_file_with_another_name_is_no_spare(files: Files) -> None:
     os.link(files.path, files.path.parent / "theirs.pt")
     with files.path.open("rb") as old, NewFile(str(files.path.parent)) as new:
-        assert replace_and_keep(new, str(files.path), old.fileno(), str(files.kept)) is None
+        assert files.replace_and_keep(new, old.fileno()) is None
     assert (files.path.parent / "theirs.pt").read_bytes() == NEW
 
 
@@ -175,7 +180,7 @@ def test_where_nothing_can_be_replaced_all_stays(files: Files) -> None:
         NewFile(str(files.path.parent)) as new,
         pytest.raises(IsADirectoryError),
     ):
-        replace_and_keep(new, str(files.path.parent / "folder"), old.fileno(), str(files.kept))
+        files.replace_and_keep(new, old.fileno(), files.path.parent / "folder")
     assert (files.path.read_bytes(), files.left()) == (NEW, ["a"])
 
 
@@ -187,7 +192,7 @@ def test_nothing_is_kept_where_that_is_not_safe(
     monkeypatch.setattr(spare_files, name, lambda *_: False)
     with files.path.open("rb") as old, NewFile(str(files.path.parent)) as new:
         os.write(new.descriptor, OLD)
-        assert replace_and_keep(new, str(files.path), old.fileno(), str(files.kept)) is None
+        assert files.replace_and_keep(new, old.fileno()) is None
     assert (files.path.read_bytes(), files.left()) == (OLD, [])
 
 

@@ -227,13 +227,13 @@ def test_tensors_are_hashed_when_they_are_written(
         assert way.by_look
         assert 0 < sum(hashed) < 3 << 20, "of twelve mebibytes"
     note = Path(note_path(str(workspace.root), "//pkg:three", "midstates"))
-    sha256, rows, spare = json.loads(note.read_bytes())
+    sha256, rows, *rest = json.loads(note.read_bytes())
     assert sha256 == hashlib.sha256((workspace.artifact.parent / "three.pt").read_bytes()).hexdigest()
     for wrong, by_look in (([[rows[-1][0], "00" * 40]], False), ("no rows", True), ([], True)):
-        note.write_text(json.dumps([sha256, wrong, spare]))
+        note.write_text(json.dumps([sha256, wrong, *rest]))
         workspace.write("pkg/c.py", f"def f():\n    return 1  # {wrong}\n")
         assert workspace.build() == by_look
-        sha256, _, spare = json.loads(note.read_bytes())
+        sha256, _, *rest = json.loads(note.read_bytes())
 
 
 def test_what_an_artifact_was_serves_for_the_next_edit_until_a_build(
@@ -259,12 +259,50 @@ def test_what_an_artifact_was_serves_for_the_next_edit_until_a_build(
             pytest.skip("this file system keeps none")
     assert len({*inodes[-3:]}) == 2, "two files take turns"
     for wrong in ([[1, 2, 3, 4, 5], 100], [[1], 2], "spare", [], {}, [None, None], None):
-        sha256, rows, _ = json.loads(note.read_bytes())
-        note.write_text(json.dumps([sha256, rows, wrong]))
+        sha256, rows, _, signature = json.loads(note.read_bytes())
+        note.write_text(json.dumps([sha256, rows, wrong, signature]))
         last = edit(f"{wrong}")
     assert spare.exists()
     assert not build(workspace.root, workspace.cache, from_nothing=True)[1].by_look
     assert (workspace.artifact.read_bytes(), os.listdir(spare.parent)) == (last, [])
+
+
+def test_a_build_keeps_what_has_the_same_tensors(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if remembering_hash() is None:
+        pytest.skip("this Python does not call a library that has midstates")
+    monkeypatch.setattr(spare_files, "_is_local", lambda device: True)
+    load = '"intern", "model", "extern", '
+    workspace.write("pkg/BUILD", BUILD.replace("RESOURCES", "{}").replace('"intern", ', load) + MODEL)
+    workspace.write("pkg/net.py", NET)
+    build(workspace.root, workspace.cache)
+    spare = Path(spare_path(str(workspace.root), "//pkg:three"))
+    artifact = workspace.artifact.parent / "three.pt"
+    before = artifact.read_bytes()
+    assert not spare.exists()
+    for number, by_look in ((2, False), (3, False), ("3  # text", True), (4, False)):
+        workspace.write("pkg/c.py", f"def f():\n    return {number}\n")
+        time.sleep(TICK_S)
+        assert build(workspace.root, workspace.cache)[1].by_look == by_look
+        if not spare.exists():
+            pytest.skip("this file system keeps none")
+        assert spare.read_bytes() == before
+        before = artifact.read_bytes()
+    # What has another end than it should have is not what is noted, whatever its signature.
+    note = Path(note_path(str(workspace.root), "//pkg:three", "midstates"))
+    _, *rest = json.loads(note.read_bytes())
+    note.write_text(json.dumps(["0" * 64, *rest]))
+    workspace.write("pkg/c.py", "def f():\n    return 5\n")
+    build(workspace.root, workspace.cache)
+    assert not spare.exists()
+    workspace.write("pkg/c.py", "def f():\n    return 6\n")
+    build(workspace.root, workspace.cache)
+    assert spare.exists()
+    workspace.write("pkg/net.py", NET.replace("arange(", "arange(1, 1 + "))
+    build(workspace.root, workspace.cache)
+    assert not spare.exists(), "its tensors are others"
+    assert workspace.build(), "it is what a build from nothing gives"
 
 
 def test_a_full_disk_is_left_to_a_build_that_tells_of_it(
