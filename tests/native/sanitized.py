@@ -1,4 +1,4 @@
-"""Has the scanner in C, built with the sanitizers of a compiler, read mutants: ``sanitized.py COUNT``.
+"""Has the scanner in C, built with a compiler's sanitizers, read mutants: ``sanitized.py COUNT [SOURCES]``.
 
 Nothing is compared: a read outside a buffer, or what the language leaves undefined, ends the process.
 """
@@ -28,11 +28,15 @@ def main(words: list[str]) -> int:
         print("there is no C compiler", file=sys.stderr)
         return 69
     with tempfile.TemporaryDirectory() as folder:
-        files = sorted(map(str, (REPOSITORY / "hermpkg_build/source/native").glob("*.c")))
+        sources = Path(words[1]) if words[1:] else REPOSITORY / "hermpkg_build/source/native"
+        files = sorted(map(str, sources.glob("*.c")))
         include = f"-I{sysconfig.get_path('include')}"
         version = f'-DHERMPKG_SPEED_VERSION="{__version__}"'
         target = str(Path(folder, "hermpkg_speed.abi3.so"))
-        subprocess.run([compiler, *_FLAGS, *_SANITIZERS, version, include, *files, "-o", target], check=True)
+        command = [compiler, *_FLAGS, *_SANITIZERS, version, include, *files, "-o", target]
+        if subprocess.run(command, check=False).returncode:
+            print("the compiler has no sanitizers, or Python has no headers", file=sys.stderr)
+            return 69
         library = subprocess.run(
             [compiler, "-print-file-name=libasan.so"], check=True, capture_output=True, text=True
         ).stdout.strip()
@@ -44,7 +48,7 @@ def main(words: list[str]) -> int:
             "PYTHONMALLOC": "malloc",
             "PYTHONPATH": os.pathsep.join([folder, str(REPOSITORY), str(REPOSITORY / "tests/fuzz")]),
         }
-        command = [sys.executable, __file__, "--read", *words]
+        command = [sys.executable, __file__, "--read", words[0]]
         return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -26,17 +26,16 @@ static Verdict read_dotted(const Scan *scan, const char *begin, const char **end
     }
 }
 
-/* Skip blanks, and newlines and comments too where brackets are open. NULL where something else is odd. */
+/* Skip blanks and joined lines, and newlines and comments too where brackets are open; NULL for an endless line. */
 static const char *skip_between(const Scan *scan, const char *place, int in_brackets) {
-    for (;;) {
+    for (;; place++) {
         place = skip_blanks(place);
-        if (!in_brackets) return place;
-        if (*place == '#') {
-            if (!(place = line_end(scan, place))) return NULL;
-        } else if (*place != '\n') {
-            return place;
-        } else {
+        if (*place == '\\' && place[1] == '\n') {
             place++;
+        } else if (!in_brackets || (*place != '\n' && *place != '#')) {
+            return place;
+        } else if (!(place = line_end(scan, place))) {
+            return NULL;
         }
     }
 }

@@ -16,7 +16,12 @@ _LINES = (
         b"from ..a.b import c as d, e",
         b"from a import *",
     ),
-    *(b"from a import (b, # c\n  d as e,\n)", b"from a import TYPE_CHECKING as T", b"import a; import b"),
+    *(
+        b"from a import (b, # c\n  d as e,\n)",
+        b"from a import b, \\\n c",
+        b"from a import TYPE_CHECKING as T",
+        b"import a; import b",
+    ),
     *(b"if TYPE_CHECKING:", b"elif not t.TYPE_CHECKING:", b"if (TYPE_CHECKING):", b"if x := TYPE_CHECKING:"),
     *(b"else:", b"else : import a", b"try:", b"except ImportError:", b"except (A, b.Exception) as e:"),
     *(b"except* A:", b"except:", b"finally:", b"for x in y:", b"while x:", b"with suppress(ImportError):"),

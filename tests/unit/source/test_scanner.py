@@ -41,6 +41,7 @@ PLAIN = [
     "import a, b.c as d  # e",
     "from . import (a, # b\n\n  c as d,\n)",
     "from ..a.b import *",
+    "import a, \\\n  b \\\n as c\nfrom d import e, \\\n  f as \\\n g \\\n\nimport h",
     "'''\nimport a\n'''\nimport b\n\t# c\nimport_c",
     "if TYPE_CHECKING:\n    import a\nelse:\n    import b",
     "if not t.TYPE_CHECKING : pass\nelif x:\n    import a\nelse:\n    import b",
@@ -183,6 +184,7 @@ def test_nothing_is_left_in_memory(at_work: types.ModuleType) -> None:
 
 def test_a_lack_of_memory_is_an_error_at_any_place(at_work: types.ModuleType) -> None:
     testing = pytest.importorskip("_testcapi")
+    before = sys.getallocatedblocks()
     source = normal_form(
         b"import a, b\nfrom c import d, e\nif x:\n  import f\n__all__ = ['g']\n__all__ += ['h']\n"
     )
@@ -201,6 +203,7 @@ def test_a_lack_of_memory_is_an_error_at_any_place(at_work: types.ModuleType) ->
         else:
             assert found == expected
     assert failures > 5
+    assert sys.getallocatedblocks() - before < 50
 
 
 _IN_ANOTHER = """
