@@ -74,17 +74,20 @@ def git(root: Path, *words: str) -> None:
     subprocess.run(["git", *words], cwd=root, env={**os.environ, **names}, check=True, capture_output=True)
 
 
-def check(workspace: Any, asked: str, change: Callable[[str], object]) -> None:
-    """Have a factory ask, and see that a change of what it asks about makes the model again."""
+def check(workspace: Any, asked: str, change: Callable[[str], object]) -> str:
+    """Have a factory ask, and see that a change makes the model again; give what the first build told."""
     workspace.build_file(BUILD)
     workspace.write("app/__init__.py", "")
     workspace.write("app/factory.py", FACTORY.format(root=str(workspace.root), asked=asked))
     change("one")
-    workspace.build("//app")  # where Python leaves what it compiles in the folder, which it has listed
+    outcome = workspace.build(
+        "//app"
+    )  # where Python leaves what it compiles in the folder, which it has listed
     before = made(workspace)
     assert workspace.build("//app").target["status"] == "up-to-date"
     change("two")
     assert made(workspace) != before
+    return str(outcome.stderr)
 
 
 def made(workspace: Any) -> Any:
@@ -123,7 +126,10 @@ def test_the_commit_that_another_process_finds(workspace: Any, asked: str, how: 
         if how == "packed" and word == "one":
             git(root, "pack-refs", "--all")
 
-    check(workspace, asked, change)
+    told = check(workspace, asked, change)
+    if how != "elsewhere":
+        assert "the factory asks git for the commit" in told
+        assert ".git/HEAD" not in told
 
 
 @pytest.mark.parametrize("asked", FILES.values(), ids=FILES)

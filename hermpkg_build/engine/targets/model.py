@@ -75,7 +75,14 @@ def _is_pointer(context: TargetContext, path: str) -> bool:
 def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject) -> Iterator[str]:
     """A text where the factory read files of the workspace that `target` does not declare."""
     declared = {label.path for label, _ in context.resources_of_modules(target)}
-    undeclared = [path for path in model.workspace_reads if path not in declared]
+    of_git = [path for path in model.workspace_reads if path.startswith(".git/")]
+    if of_git:
+        yield (
+            "the factory asks git for the commit: its model is made again after each, and neither Bazel nor"
+            " executors have it\n"
+            "  -> where it needs no more than a version, give it that in args"
+        )
+    undeclared = [path for path in model.workspace_reads if path not in (*declared, *of_git)]
     if undeclared:
         yield (
             f"the factory read files of the workspace that no target among its deps declares:"
