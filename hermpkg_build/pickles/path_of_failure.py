@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import pickle
+import re
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -143,12 +144,14 @@ def reason_for(obj: object, error: BaseException) -> str:
     name = f"{kind.__module__}.{kind.__qualname__}"
     if name in _UNPICKLABLE:
         return _UNPICKLABLE[name]
-    text = str(error) or type(error).__name__
+    # Two builds are to fail with the same words.
+    text = _ADDRESS.sub("", str(error)) or type(error).__name__
     if isinstance(error, (TypeError, AttributeError, OverflowError, pickle.PicklingError)):
         return text
     return f"{type(error).__name__}: {text}"
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _UNPICKLABLE = {
     "_io.TextIOWrapper": "an open file cannot be pickled",
     "_io.BufferedReader": "an open file cannot be pickled",

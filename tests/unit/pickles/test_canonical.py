@@ -801,3 +801,15 @@ def test_a_method_that_would_come_back_as_another_is_no_method_to_pickle(functio
         dump(speaker)
     with pytest.raises(UnpicklableError, match=reason):
         dump(types.MethodType(function, SpeaksMore()))
+
+
+class Unwilling:
+    def __reduce__(self):
+        raise RuntimeError(f"{object()!r} is not for pickles")
+
+
+def test_the_reason_names_no_address():
+    with pytest.raises(
+        UnpicklableError, match=r"cannot pickle obj\[0\]: RuntimeError: <object object> is not"
+    ):
+        pickle_canonically([Unwilling()])
