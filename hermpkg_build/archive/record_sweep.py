@@ -83,7 +83,7 @@ class ViewsAhead:
     def names_from(self, name: str) -> list[str]:
         """Give the name of a record, and of ever more storages behind it where they come in turn."""
         number = storage_number(name)
-        if number is None:
+        if number is None or number in self._numbers:
             return [name]
         in_turn = number - 1 in self._numbers
         count = min(2 * len(self._numbers), _MOST_AHEAD) if in_turn else 1
@@ -91,8 +91,9 @@ class ViewsAhead:
         return [*map(storage_record_name, self._numbers)]
 
     def keep(self, views: dict[str, memoryview | None]) -> None:
-        """Keep these views, in place of all others."""
-        self._views, self._until = views, monotonic() + _FRESH_S
+        """Keep these views, too."""
+        self._views.update(views)
+        self._until = monotonic() + _FRESH_S
 
     def take(self, name: str) -> memoryview | None:
         """Give a view; None where there is none, or the file was written over."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.archive import record_sweep
+from hermpkg_build.archive import reader, record_sweep
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.errors import ArchiveError
 
@@ -94,3 +94,23 @@ def test_what_was_found_ahead_is_not_given_once_the_file_was_written_over(
         )
         with pytest.raises(ArchiveError, match="was written over or"):
             views(".data/6.storage")
+
+
+def test_no_record_is_looked_for_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "COPIED", 0)
+    path, asked = tmp_path / "many.pt", list[str]()
+    path.write_bytes(archive_with(STORAGES, io.BytesIO(), ""))
+    names_from = record_sweep.ViewsAhead.names_from
+
+    def counted(ahead: record_sweep.ViewsAhead, name: str) -> list[str]:
+        names = names_from(ahead, name)
+        asked.extend(names)
+        return names
+
+    monkeypatch.setattr(record_sweep.ViewsAhead, "names_from", counted)
+    for mapped in (True, False):
+        with ArchiveReader(path) as opened:
+            asked.clear()
+            views = opened.private_views(mapped)
+            assert all(views(name) == data for name, data in STORAGES.items())
+            assert len(asked) < 3 * len(STORAGES)
