@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterable
 
 from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.factories.places import Place, Places
+from hermpkg_build.factories.questions import is_kernels
 from hermpkg_build.factories.request import ObservedFiles
 
 _SYSTEMS = tuple(f"{top}/lib{kind}/" for top in ("", "/usr") for kind in ("", "32", "64", "x32", "exec"))
@@ -23,19 +25,29 @@ class _Loaded(ctypes.Structure):
     _fields_ = (("address", ctypes.c_void_p), ("name", ctypes.c_char_p))
 
 
-def with_libraries(seen: ObservedFiles, places: Places, scratch: str) -> ObservedFiles:
+def with_libraries(
+    seen: ObservedFiles, places: Places, scratch: str, written: Iterable[str] = ()
+) -> ObservedFiles:
     """What was `seen`, and the libraries that are loaded, by the paths that they were found by.
 
-    A library that appears in a folder where the loader looks first would be loaded instead. Those in the
-    folder `scratch` are the factory's own.
+    A library that appears in a folder where the loader looks first would be loaded instead. Other files that
+    are mapped are there too: native code reads large files so. Those in the folder `scratch` are the
+    factory's own, and so are those that it has `written`.
     """
     own = os.path.join(scratch, ""), os.path.join(os.path.realpath(scratch), "")
     loaded = {path for path in loaded_libraries() if _is_input(path, places) and not path.startswith(own)}
+    others = (sys.executable, *loaded, *seen.read, *seen.code, *written)
+    known = {os.path.realpath(path) for path in others}
+    mapped = {
+        path
+        for path in mapped_files() - known
+        if _is_input(path, places) and not path.startswith(own) and not is_kernels(path)
+    }
     folders = {folder for paths in library_paths().values() for folder in paths.split(os.pathsep)}
     listed = {folder for folder in folders if os.path.isabs(folder) and _is_input(folder, places)}
     return replace(
         seen,
-        read=tuple(sorted({*seen.read, *loaded} - {*seen.code})),
+        read=tuple(sorted({*seen.read, *loaded, *mapped} - {*seen.code})),
         listed=tuple(sorted({*seen.listed, *listed})),
     )
 
@@ -55,6 +67,19 @@ def loaded_libraries() -> list[str]:
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Loaded), ctypes.c_size_t, ctypes.c_void_p)
     ctypes.CDLL(None).dl_iterate_phdr(kind(note), None)
     return [path for path in found if os.path.isfile(path)]
+
+
+def mapped_files() -> set[str]:
+    """The absolute paths of the files that are mapped to be read, where the system tells: on Linux."""
+    found: set[str] = set()
+    if sys.platform != "linux":
+        return found
+    with open("/proc/self/maps", "rb") as file:
+        for line in file:
+            words = line.rstrip(b"\n").split(None, 5)
+            if len(words) > 5 and words[5].startswith(b"/") and words[1][1:4:2] != b"ws":
+                found.add(os.fsdecode(words[5]))
+    return {path for path in found if os.path.isfile(path)}
 
 
 def _is_input(path: str, places: Places) -> bool:

@@ -168,6 +168,10 @@ class FileObserver:
             if any(absolute_path(path) in self._sources for path in paths_of_module(module))
         )
 
+    def written(self) -> tuple[str, ...]:
+        """The files that were written before they were read."""
+        return tuple(self._written)
+
     def missed(self, work: str) -> tuple[str, ...]:
         """The paths relative to the folder `work` that were asked for, and that lead nowhere there."""
         start = os.path.join(work, "")
@@ -364,16 +368,16 @@ def _by_way_of(link: str, paths: Iterable[str]) -> list[str]:
     return [link, *(os.path.join(link, path.removeprefix(below)) for path in paths if path.startswith(below))]
 
 
-def observe_safetensors(safetensors: ModuleType, observer: FileObserver) -> None:
-    """Let the observer know of files that ``safetensors`` opens, which is native code."""
-    native = safetensors.safe_open
+def observe_native_reader(owner: ModuleType | type, name: str, observer: FileObserver) -> None:
+    """Let the observer know of files that a function opens, which `owner` has by a `name`: native code."""
+    native = getattr(owner, name)
 
     @wraps(native, updated=())
-    def safe_open(filename: Any, *arguments: Any, **options: Any) -> Any:
+    def reading(filename: Any, *arguments: Any, **options: Any) -> Any:
         observer.note_read(filename)
         return native(filename, *arguments, **options)
 
-    vars(safetensors)["safe_open"] = safe_open
+    setattr(owner, name, staticmethod(reading) if isinstance(owner, type) else reading)
 
 
 def data_among(paths: Iterable[str], request: ModelRequest, places: Places) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ from hermpkg_build.factories.native_reads import NativeReads
 from hermpkg_build.factories.observation import (
     FileObserver,
     data_among,
-    observe_safetensors,
+    observe_native_reader,
     reads_of_workspace,
 )
 from hermpkg_build.factories.observed_imports import observed_aliases, observed_imports
@@ -109,7 +109,9 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             storages=exporter.storages,
             key_offsets=pickled.key_offsets,
             observed_modules=tuple(observed_imports(finder, places)),
-            observed_files=observer.with_marks(with_libraries(files, places, str(folder))),
+            observed_files=observer.with_marks(
+                with_libraries(files, places, str(folder), observer.written())
+            ),
             data_read=data_among(files.read, request, places),
             workspace_reads=reads_of_workspace(files.read, request, places),
             missed=observer.missed(work),
@@ -130,7 +132,9 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             # The failure can depend on these files, or on their absence.
             with suppress(Exception):
                 files = observer.files(finder, places, str(folder))
-                result["observed_files"] = to_json(with_libraries(files, places, str(folder)))
+                result["observed_files"] = to_json(
+                    with_libraries(files, places, str(folder), observer.written())
+                )
         _flush()
         _leave(result, folder)
 
@@ -271,6 +275,8 @@ def _preparing_torch(torch: Any, *, request: ModelRequest, observer: FileObserve
     with observer.looks.paused(), collecting_late():
         yield
     observe_torch_positions(observer.looks)
+    observe_native_reader(torch, "from_file", observer)
+    observe_native_reader(torch.UntypedStorage, "from_file", observer)
     torch.manual_seed(request.seed)
     torch.set_num_threads(request.conditions.threads)
     # As torch.use_deterministic_algorithms does, which imports all of inductor to tell it too.
@@ -289,7 +295,7 @@ def _deterministic_inductor(config: Any) -> Iterator[None]:
 @contextmanager
 def _observing_safetensors(safetensors: Any, *, observer: FileObserver) -> Iterator[None]:
     yield
-    observe_safetensors(safetensors, observer)
+    observe_native_reader(safetensors, "safe_open", observer)
 
 
 @contextmanager

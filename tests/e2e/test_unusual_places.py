@@ -153,3 +153,57 @@ def test_what_was_computed_with_all_of_a_processor_is_noted_with_it(workspace: A
     workspace.write("app/factory.py", "def make():\n    return 2\n")
     assert made(workspace) == 2
     assert noted() == {processor}
+
+
+NATIVE_READS = {
+    "a tensor": "torch.from_file({path!r}, size=4).clone()",
+    "by its name": "torch.from_file(filename={path!r}, size=4).clone()",
+    "a storage": "bytes(torch.UntypedStorage.from_file({path!r}, False, 16).tolist())",
+    "a storage of one type": "torch.FloatStorage.from_file({path!r}, False, 4).tolist()",
+    "a file that stays mapped": "mapped({path!r})",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what is mapped")
+@pytest.mark.parametrize("read", NATIVE_READS.values(), ids=NATIVE_READS)
+def test_a_file_elsewhere_that_native_code_maps(workspace: Any, tmp_path: Path, read: str) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "data" / "numbers.bin"
+    path.parent.mkdir()
+    factory = """
+    import ctypes, torch
+
+    def mapped(path):
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        descriptor = libc.open(path.encode(), 0)
+        address = libc.mmap(None, ctypes.c_size_t(16), 1, 2, descriptor, ctypes.c_long(0))
+        libc.close(descriptor)
+        return ctypes.string_at(address, 16)
+
+    def make():
+        return READ
+    """
+    written(workspace, factory.replace("READ", read.format(path=str(path))))
+    found = []
+    for value in (1.0, 2.0):
+        path.write_bytes(bytes(torch.full((4,), value).untyped_storage().tolist()))
+        found.append(str(made(workspace)))
+    assert found[0] != found[1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells what is mapped")
+def test_what_a_factory_wrote_and_maps_is_no_input(workspace: Any, tmp_path: Path) -> None:
+    factory = f"""
+    import mmap
+
+    def make():
+        with open({str(tmp_path / "own.bin")!r}, "wb") as file:
+            file.write(b"1234")
+        with open({str(tmp_path / "own.bin")!r}, "rb") as file:
+            make.kept = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+        return make.kept[:]
+    """
+    assert made(written(workspace, factory)) == b"1234"
+    (tmp_path / "own.bin").write_bytes(b"5678")
+    assert workspace.build("//app").ran("make-model") == 0
