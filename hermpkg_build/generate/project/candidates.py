@@ -51,7 +51,7 @@ def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[C
         for node in tree.body:
             reason, rank = _reason(node, classes, parts)
             if not reason and module == _HUB and isinstance(node, ast.FunctionDef) and node.name[0] != "_":
-                reason, rank = "is what torch.hub calls", 1
+                reason, rank = "is what torch.hub calls", 0
             if reason and isinstance(node, ast.FunctionDef | ast.ClassDef):
                 found.append(
                     Candidate(

@@ -107,6 +107,7 @@ def test_an_example_is_a_function_that_needs_nothing(text, name):
 
 
 def test_what_torch_hub_calls_is_proposed(project):
-    text = "from app.net import net as _net\n"
-    text += "def small(**options):\n    return _net(4)\ndef _help():\n    return _net(1)\n"
-    assert [each.factory for each in found(project, "", hubconf=text)] == ["hubconf:small"]
+    """Before what needs arguments."""
+    text = "from app.net import net as _net\ndef small(**options):\n    return _net(4)\ndef _help(): ...\n"
+    proposed = found(project, "def net(width):\n    return Net(width)\n", hubconf=text)
+    assert [each.factory for each in proposed] == ["hubconf:small", "app.net:net"]
