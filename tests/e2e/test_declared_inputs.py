@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import time
 from typing import Any
 
@@ -131,6 +132,15 @@ def test_code_that_the_artifact_leaves_outside(tested: Any) -> None:
     assert run_test(tested) == "failed"
     tested.write("installed/extlib/part.py", "def answer():\n    return '42'\n")
     assert run_test(tested) == "passed earlier"
+
+
+def test_compiled_code_that_the_artifact_leaves_outside(tested: Any) -> None:
+    part = tested.root / "installed/extlib/part.py"
+    for answer, status in (("42", "passed"), ("43", "failed")):
+        part.write_text(f"def answer():\n    return '{answer}'\n")
+        py_compile.compile(str(part), cfile=f"{part}c")
+        part.unlink()
+        assert run_test(tested) == status
 
 
 def test_a_link_in_that_code_that_leads_back(tested: Any) -> None:
