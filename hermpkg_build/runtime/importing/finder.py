@@ -13,10 +13,10 @@ from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec, Pat
 from types import ModuleType
 
 from hermpkg_build.printable import one_line
-from hermpkg_build.runtime.importing import torch_saving, torch_tables
+from hermpkg_build.runtime.importing import host_tables, torch_saving
+from hermpkg_build.runtime.importing.host_tables import empty_caches, take_overloads
 from hermpkg_build.runtime.importing.parking import park, unpark
 from hermpkg_build.runtime.importing.space import CLOSED_ARTIFACTS, OPEN_SPACES, ModuleSpace
-from hermpkg_build.runtime.importing.typing_tables import empty_caches, take_overloads
 from hermpkg_build.runtime.mangling import demangle, is_of_another_process, mangle_prefix
 
 _NOT_OPEN = "open it first, or pickle its objects with protocol 4 or later, which says where it lies"
@@ -35,7 +35,7 @@ class _MangledFinder:
         self, fullname: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if not fullname.startswith("<torch_package_"):
-            if fullname in torch_tables.TORCH_ARRIVALS:
+            if fullname in host_tables.TORCH_ARRIVALS:
                 _introduce_to_torch()
             return None
         prefix = mangle_prefix(fullname)
@@ -60,7 +60,7 @@ def open_space(space: ModuleSpace) -> weakref.finalize[[str, set[str], str], Mod
     _install_finder()
     if _around_collection not in gc.callbacks:
         gc.callbacks.append(_around_collection)
-    torch_tables.introduce_importers()
+    host_tables.introduce_importers()
     torch_saving.carry_artifacts()
     finalizer = weakref.finalize(space, _close, space.prefix, space.registered, space.archive.name)
     finalizer.atexit = False
@@ -93,10 +93,10 @@ def _install_finder() -> None:
 
 
 def _introduce_to_torch() -> None:
-    torch_tables.introduce_importers()
+    host_tables.introduce_importers()
     torch_saving.carry_artifacts()
     for space in list(OPEN_SPACES.values()):
-        torch_tables.show_modules(space.registered)
+        host_tables.show_modules(space.registered)
 
 
 def _close(prefix: str, names: set[str], artifact: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hermpkg_build.core.module_names import folder_of_module
 from hermpkg_build.errors import ArchiveError
-from hermpkg_build.runtime.importing import torch_tables
+from hermpkg_build.runtime.importing import host_tables
 from hermpkg_build.runtime.importing.error_notes import attributes_of_folder, explain
 from hermpkg_build.runtime.importing.pickled_names import PackagedName
 from hermpkg_build.runtime.importing.roles import ModuleRole
@@ -105,7 +105,7 @@ class PackageLoader(Loader):
                 explain(error, name, space)
                 raise
         if "torch._dynamo" in sys.modules:
-            torch_tables.show_modules([spec.name])
+            host_tables.show_modules([spec.name])
 
     def is_package(self, fullname: str) -> bool:
         """Tell whether the module is a package."""

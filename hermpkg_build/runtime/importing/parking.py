@@ -12,8 +12,8 @@ import weakref
 from types import ModuleType
 from typing import Any
 
+from hermpkg_build.runtime.importing.host_tables import give_overloads, take_overloads
 from hermpkg_build.runtime.importing.space import ModuleSpace
-from hermpkg_build.runtime.importing.typing_tables import give_overloads, take_overloads
 
 
 def park(space: ModuleSpace) -> None:

@@ -23,9 +23,9 @@ from hermpkg_build.runtime.contents.archives import Archive, content_number
 from hermpkg_build.runtime.contents.code_cache import CodeCache
 from hermpkg_build.runtime.contents.location import ArtifactLocation
 from hermpkg_build.runtime.contents.real_files import RealFiles
+from hermpkg_build.runtime.importing.host_tables import Overloads
 from hermpkg_build.runtime.importing.module_views import HostViews, Overrides
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
-from hermpkg_build.runtime.importing.typing_tables import Overloads
 from hermpkg_build.runtime.mangling import new_prefix
 
 IMPORTER_MODULE = "torch_package_importer"

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from hermpkg_build.core.module_names import is_within
-from hermpkg_build.runtime.importing import torch_tables
+from hermpkg_build.runtime.importing import host_tables
 from hermpkg_build.runtime.importing.parking import loaded_module
 from hermpkg_build.runtime.importing.roles import ModuleRole
 from hermpkg_build.runtime.importing.space import IMPORTER_MODULE, ModuleSpace
@@ -47,7 +47,7 @@ class PackageModules(MutableMapping[str, Any]):
         self._space.registered.add(mangled)
         sys.modules[mangled] = module
         if "torch._dynamo" in sys.modules:
-            torch_tables.show_modules([mangled])
+            host_tables.show_modules([mangled])
 
     def __delitem__(self, name: str) -> None:
         mangled = self._mangled(name)

@@ -7,8 +7,7 @@ import typing
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from hermpkg_build.runtime.importing.torch_tables import show_modules
-from hermpkg_build.runtime.importing.typing_tables import give_overloads, take_overloads
+from hermpkg_build.runtime.importing.host_tables import give_overloads, show_modules, take_overloads
 
 
 class Meanwhile(dict[str, Any]):
