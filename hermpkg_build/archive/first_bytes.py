@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.disk.files import write_all_at
+from hermpkg_build.disk.kernel_copies import copied_by_kernel
 from hermpkg_build.disk.midstates import WORTHWHILE, Midstate, Sha256, last_before, remembering_hash
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.disk.spare_files import Spare
@@ -21,8 +19,6 @@ _STEP = 4 << 20
 
 _ASIDE = 1 << 20
 """So many bytes are worth a thread."""
-
-_NO_COPY = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EBADF)
 
 
 class KnownFile(NamedTuple):
@@ -56,7 +52,7 @@ class FirstBytes(Closing):
         self._source = source
         self._target = target
         self._first = first
-        self._kernel_copies = sys.platform == "linux" and hasattr(os, "copy_file_range")
+        self._kernel_copies = True
         self._hash, start = _begun(known.midstates, self.size)
         self._copying = _Steps(min(there, self.size), self.size, self._copy)
         self._hashing = _Steps(start, self.size, self._follow)
@@ -75,15 +71,10 @@ class FirstBytes(Closing):
 
     def _copy(self, start: int, end: int) -> None:
         """Copy some bytes; by the kernel where it can."""
-        try:
-            while self._kernel_copies and start < end:
-                count = os.copy_file_range(self._source, self._target, end - start, start, start)
-                self._kernel_copies = count > 0
-                start += count
-        except OSError as error:
-            if error.errno not in _NO_COPY:
-                raise
-            self._kernel_copies = False
+        while self._kernel_copies and start < end:
+            count = copied_by_kernel(self._source, self._target, end - start, start=start, to=start)
+            self._kernel_copies = count > 0
+            start += count
         with self._first[start:end] as rest:
             write_all_at(self._target, rest, start)
 

@@ -12,8 +12,8 @@ from hermpkg_build.archive.records import Content, FileSlice
 from hermpkg_build.disk.descriptors import READ, read_at
 from hermpkg_build.errors import ActionError
 
-READ_CHUNK = 1 << 20
-"""How many bytes are read at a time."""
+READ_CHUNK = 256 << 10
+"""So many bytes are read at a time: they stay in a processor's own cache until they are written."""
 
 
 class OtherBytesError(ActionError):

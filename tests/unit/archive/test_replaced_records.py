@@ -6,6 +6,7 @@ import errno
 import hashlib
 import mmap
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -223,7 +224,7 @@ def test_where_the_kernel_does_not_copy(archive: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(os, "copy_file_range", fails, raising=False)
     before = archive.read_bytes()
-    if code == errno.ENOSPC and first_bytes.sys.platform == "linux":
+    if code == errno.ENOSPC and sys.platform == "linux":
         with pytest.raises(OSError, match="No space"):
             replace(archive, {"a.py": b"new"})
         assert archive.read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -458,6 +459,40 @@ def test_a_file_is_compared_with_its_checksum(
                 write(str(out), root="r", records=[record])
             assert not out.exists()
     assert not [thread for thread in threading.enumerate() if thread.name == "hermpkg-hash"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux copies by itself")
+@pytest.mark.parametrize("copies", [0, 3])
+@pytest.mark.parametrize("writes", ["the bytes", "others"])
+def test_what_the_kernel_copies_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int, writes: str
+) -> None:
+    """It may copy less than it is asked for, and stop; what it wrote need not be what it was given."""
+    monkeypatch.setattr(copying, "_MUCH", 1 << 20)
+    data = os.urandom(3 << 20) + b"end"
+    (tmp_path / "source").write_bytes(data)
+    places: list[int] = []
+
+    def copy(source: int, target: int, size: int, start: int, to: int) -> int:
+        if len(places) == copies:
+            raise OSError(errno.EXDEV, "no further")
+        places.append(start)
+        part = os.pread(source, min(size, 500_000), start)
+        return os.pwrite(target, part if writes == "the bytes" else bytes(len(part)), to)
+
+    monkeypatch.setattr(os, "copy_file_range", copy)
+    record = Record(
+        name="a", content=FileSlice(path=str(tmp_path / "source"), size=len(data)), crc32=zlib.crc32(data)
+    )
+    out = tmp_path / "out.pt"
+    if writes == "others" and copies:
+        with pytest.raises(OtherBytesError):
+            replace_archive(str(out), root="r", records=[record])
+        assert not out.exists()
+    else:
+        replace_archive(str(out), root="r", records=[record])
+        assert out.read_bytes() == archive_bytes([Record(name="a", content=data)])
+    assert places == [500_000 * number for number in range(copies)]
 
 
 def test_a_copy_in_any_steps_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
