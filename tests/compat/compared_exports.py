@@ -49,7 +49,11 @@ class Reference(torch.package.PackageExporter):
             one.rpartition(".")[0] for pair in named for one in pair if one.rpartition(".")[0] in PACKAGES
         }
         # __import__('space.inner') names the folder, too, where the statement does not.
-        found = [name for name in found if name not in ROOMS]
+        tops = {
+            name.partition(".")[0] for name in re.findall(r"__import__\('([\w.]+)'\)", src) if "." in name
+        }
+        tops -= set(re.findall(r"(?:import|from) (\w+)(?: |$)", src, re.MULTILINE))
+        found = [name for name in found if name not in ROOMS and (name not in tops or self._action_for(name))]
         return [*found, *sorted(name for name in above if self._action_for(name))]
 
     def _action_for(self, name):
