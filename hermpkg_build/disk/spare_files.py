@@ -21,6 +21,8 @@ WORTHWHILE = 1 << 20
 _LOCAL = frozenset(("ext2", "ext3", "ext4", "xfs", "f2fs"))
 """File systems on disks of this machine, whose kernel knows of each that has a file open."""
 
+_MOUNTS = "/proc/self/mountinfo"
+
 _FREE = 10
 """A file is kept where so many of its size would fit on the disk besides."""
 
@@ -122,10 +124,13 @@ def _is_alone(descriptor: int) -> bool:
 
 def _is_local(device: int) -> bool:
     """Whether a device has a file system of this machine alone."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+    number, is_local = f"{os.major(device)}:{os.minor(device)}", False
+    with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
-            mount, _, kind = line.partition(" - ")
+            mount, _, rest = line.partition(" - ")
+            kind = rest.partition(" ")[0]
+            if kind == "nfsd":
+                return False  # A server for other machines runs here: it has no file open between two reads.
             if mount.split(" ", 3)[2] == number:
-                return kind.partition(" ")[0] in _LOCAL
-    return False
+                is_local = kind in _LOCAL
+    return is_local

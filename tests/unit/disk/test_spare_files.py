@@ -208,3 +208,17 @@ def test_file_systems_in_memory_and_unknown_ones_keep_nothing(monkeypatch: pytes
     monkeypatch.undo()
     assert not spare_files._is_local(os.stat("/proc").st_dev)
     assert not spare_files._is_local(0)
+
+
+@pytest.mark.parametrize(("other", "kept"), [("tmpfs", True), ("nfsd", False)])
+def test_files_that_other_machines_may_read_are_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, kept: bool
+) -> None:
+    monkeypatch.undo()
+    (tmp_path / "mounts").write_text(
+        "24 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        f"25 24 0:22 / /proc/fs/other rw,nosuid shared:12 - {other} other rw\n"
+    )
+    monkeypatch.setattr(spare_files, "_MOUNTS", str(tmp_path / "mounts"))
+    assert spare_files._is_local(os.makedev(8, 1)) is kept
+    assert not spare_files._is_local(os.makedev(0, 22))
