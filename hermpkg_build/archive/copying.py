@@ -42,7 +42,8 @@ def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None] 
     with opened_slice(piece) as source, ExitStack() as stack:
         shared = _share(piece, source, target) if progress is None else 0
         by_kernel = progress is None and not shared
-        check = stack.enter_context(_crc32_of_written(piece, target, beside=by_kernel or not is_quick()))
+        beside = not shared and (by_kernel or not is_quick())
+        check = stack.enter_context(_crc32_of_written(piece, target, beside=beside))
         done = _copied(piece, source, target, check) if by_kernel and isinstance(check, _Crc32Beside) else 0
         buffer = memoryview(bytearray(min(READ_CHUNK, piece.size - done)))
         while done < piece.size:

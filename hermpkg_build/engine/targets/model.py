@@ -82,7 +82,7 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
             " executors have it\n"
             "  -> where it needs no more than a version, give it that in args"
         )
-    undeclared = [path for path in model.workspace_reads if path not in (*declared, *of_git)]
+    undeclared = [path for path in model.workspace_reads if path not in declared and path not in of_git]
     if undeclared:
         yield (
             f"the factory read files of the workspace that no target among its deps declares:"

@@ -509,10 +509,12 @@ def test_a_copy_in_any_steps_is_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares parts of files")
 @pytest.mark.parametrize("size", [4 << 20, (5 << 20) + 123])
 @pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("quick", [True, False])
 def test_files_share_bytes_where_the_file_system_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, right: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, right: bool, quick: bool
 ) -> None:
     """Where this one cannot, a copy stands for the kernel's request."""
+    monkeypatch.setattr(copying, "is_quick", lambda: quick)
     fcntl = pytest.importorskip("fcntl")
     shared: list[int] = []
 
