@@ -12,12 +12,12 @@ from typing import Any
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.texts import first_of
 from hermpkg_build.disk.files import read_limited
+from hermpkg_build.disk.lfs_pointers import is_lfs_pointer
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.printable import pasteable
 
 _INDEX = ".index.json"
 _ENDINGS = ((f".safetensors{_INDEX}",), (".safetensors",), (_INDEX,), (".bin", ".pt", ".pth", ".ckpt"))
-_POINTER = b"version https://git-lfs.github.com/spec/"
 _SHOWN = 8
 _SETS = {"set": set, "frozenset": frozenset}
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -80,11 +80,7 @@ def read_checkpoint(path: str, shown: str, *, has_shards: bool = False) -> Any:
 
 def _refuse_pointer(path: str, shown: str) -> None:
     """Raise ActionError where Git LFS has the content of the file, and this a text that names it."""
-    if not os.path.isfile(path):
-        return
-    with open(path, "rb") as file:
-        is_pointer = file.read(len(_POINTER)) == _POINTER
-    if is_pointer:
+    if os.path.isfile(path) and is_lfs_pointer(path, os.path.getsize(path)):
         raise ActionError(
             "the weights file is a pointer of Git LFS, and its content was not fetched",
             location=Location(shown),

@@ -42,7 +42,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "code.pt").write_bytes(pickle.dumps(print))
     (root / "torn.pt").write_bytes((root / "wrapped.pt").read_bytes()[:200])
     (root / "empty.pt").write_bytes(b"")
-    (root / "pointer.pt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 9\n"
+    (root / "pointer.pt").write_text(pointer)
     (root / "torn.safetensors").write_bytes(b"\x09\0\0\0\0\0\0\0{}")
     (root / "weights.txt").write_text("x")
     with zipfile.ZipFile(root / "zip.pt", "w") as archive:
