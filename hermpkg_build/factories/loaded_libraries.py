@@ -36,13 +36,14 @@ def with_libraries(
     """
     own = os.path.join(scratch, ""), os.path.join(os.path.realpath(scratch), "")
     loaded = {path for path in loaded_libraries() if _is_input(path, places) and not path.startswith(own)}
-    others = (sys.executable, *loaded, *seen.read, *seen.code, *written)
-    known = {os.path.realpath(path) for path in others}
+    named = {*loaded, *seen.read, *seen.code}
     mapped = {
         path
-        for path in mapped_files() - known
+        for path in mapped_files() - named - _real_paths((sys.executable, *written))
         if _is_input(path, places) and not path.startswith(own) and not is_kernels(path)
     }
+    if mapped:  # Of thousands of files it takes long to tell where links lead.
+        mapped -= _real_paths(named)
     folders = {folder for paths in library_paths().values() for folder in paths.split(os.pathsep)}
     listed = {folder for folder in folders if os.path.isabs(folder) and _is_input(folder, places)}
     return replace(
@@ -50,6 +51,10 @@ def with_libraries(
         read=tuple(sorted({*seen.read, *loaded, *mapped} - {*seen.code})),
         listed=tuple(sorted({*seen.listed, *listed})),
     )
+
+
+def _real_paths(paths: Iterable[str]) -> set[str]:
+    return {os.path.realpath(path) for path in paths}
 
 
 def loaded_libraries() -> list[str]:

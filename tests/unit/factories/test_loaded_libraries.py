@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,39 @@ def test_what_the_loader_has_opened_is_told(tmp_path: Path) -> None:
     loaded = loaded_libraries.loaded_libraries()
     assert any(os.path.basename(path).startswith("libc.so") for path in loaded)
     assert all(os.path.isfile(path) for path in loaded)
+
+
+@pytest.fixture
+def mapped(places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, ...]]:
+    """A function that tells what is read where `paths` are mapped, and others are known."""
+    monkeypatch.setattr(loaded_libraries, "loaded_libraries", list)
+
+    def read(*paths: Path, written: tuple[str, ...] = (), **known: tuple[str, ...]) -> tuple[str, ...]:
+        monkeypatch.setattr(loaded_libraries, "mapped_files", lambda: {str(path) for path in paths})
+        seen = ObservedFiles(**known)
+        return with_libraries(seen, places, str(tmp_path / "scratch"), written).read
+
+    return read
+
+
+def test_a_mapped_file_is_told_by_the_link_that_it_was_read_by(
+    mapped: Callable[..., tuple[str, ...]], tmp_path: Path
+) -> None:
+    file, link, other = tmp_path / "file", tmp_path / "link", tmp_path / "other"
+    link.symlink_to(file)
+    assert mapped(file, other, read=(str(link),)) == (str(link), str(other))
+    assert mapped(file, code=(str(link),)) == ()
+    assert mapped(file, other, written=(str(link),)) == (str(other),)
+    assert mapped(Path(os.path.realpath(sys.executable)), file) == (str(file),)
+
+
+def test_links_are_followed_only_where_a_mapped_file_is_known_by_no_name(
+    mapped: Callable[..., tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / str(number) for number in range(100)]
+    read = tuple(sorted(map(str, files)))
+    followed: list[str] = []
+    follow = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: followed.append(str(path)) or follow(path))
+    assert mapped(*files, read=read) == read
+    assert not {*followed} & {*read}
