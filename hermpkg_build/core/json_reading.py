@@ -97,7 +97,7 @@ def _reader(hint: Any, ignore_unknown: bool) -> _Reader:
     raise TypeError(f"{hint} has no JSON form that can be read")
 
 
-PLAIN = {str: "a string", int: "an integer", bool: "true or false"}
+PLAIN: Mapping[Any, str] = {str: "a string", int: "an integer", bool: "true or false"}
 _MANY = 50
 """Fewer parts are read at once: to look at them first takes longer."""
 
