@@ -16,6 +16,14 @@ def main() -> int:
     # Nearly all that a command makes lives until it ends: graphs of modules, tables of facts. Looking
     # through them for cycles again and again took a third of the time of a large analysis.
     gc.set_threshold(1_000_000)
+    try:
+        return _run()
+    finally:
+        # Nor is anything looked through at the end of the process, which took as long as its start.
+        gc.freeze()
+
+
+def _run() -> int:
     from hermpkg_build.installation import check_build
 
     try:

@@ -20,6 +20,7 @@ from hermpkg_build.core.digest import Digest, fingerprint
 from hermpkg_build.disk.replacing import replace_file
 from hermpkg_build.disk.signatures import is_settled
 from hermpkg_build.disk.unchanged_files import read_file
+from hermpkg_build.engine.early_workers import fork_for_build
 from hermpkg_build.engine.noted_texts import keep_texts
 from hermpkg_build.engine.snapshot_check import root_of
 from hermpkg_build.engine.text_uses import load_table
@@ -44,9 +45,12 @@ def renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[s
     do too. Raises OSError, and what values of other types than those of snapshots lead to.
     """
     try:
-        return _renewed(path, stored, changed)
+        found = _renewed(path, stored, changed)
     except HermpkgError:
-        return None  # A build tells what is wrong.
+        found = None  # A build tells what is wrong.
+    if found is None and all(name.endswith(".py") for name in changed):
+        fork_for_build(root_of(path))
+    return found
 
 
 def _renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.target import Model
@@ -32,6 +33,7 @@ def warm_processes(context: TargetContext, notes: NoteBook, stack: ExitStack) ->
     kept = chosen == "always" or (chosen == "auto" and os.environ.get("CI", "").lower() in _NO)
     if chosen == "never" or (not kept and models < 2):
         return None
+    from hermpkg_build.engine.early_workers import keep_socket
     from hermpkg_build.factories.warm_client import WarmProcesses, WarmSettings
 
     def roots_of(request: ModelRequest) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ def warm_processes(context: TargetContext, notes: NoteBook, stack: ExitStack) ->
             with_build=not kept,
             roots_of=roots_of,
             keep_roots=lambda request, roots: notes.keep_roots(request.label, roots),
+            keep_socket=partial(keep_socket, context.workspace.root),
         )
     )
     stack.callback(warm.close)

@@ -8,10 +8,8 @@ import os
 import select
 import shutil
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +24,10 @@ from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines
+from hermpkg_build.factories.early_fork import Fork, drop_early, take_early
 from hermpkg_build.factories.request import EXIT_COLD, RESULT, ModelRequest
-from hermpkg_build.factories.warm_messages import peer_of, receive, send
+from hermpkg_build.factories.sockets import connected, private_folder
+from hermpkg_build.factories.warm_messages import receive
 from hermpkg_build.version import __version__
 
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warm_server.py")
@@ -50,13 +50,14 @@ class WarmSettings:
     """How long warm processes are kept: for `idle_s` seconds after their last factory, or with the build.
 
     `roots_of` guesses the modules of the environment that a factory will import, in order; `keep_roots` is
-    told those that it did import.
+    told those that it did import, and `keep_socket` the name of the socket that later builds can use.
     """
 
     idle_s: float
     with_build: bool
     roots_of: StartRoots
     keep_roots: KeepRoots
+    keep_socket: Callable[[str], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +96,7 @@ class WarmProcesses:
 
     def close(self) -> None:
         """End the processes that are not kept for later builds."""
+        drop_early()
         self._stack.close()
         for process in self.started:
             process.poll()
@@ -111,6 +113,7 @@ class WarmProcesses:
         for path in (home, work, temporary):
             path.mkdir(parents=True, exist_ok=True)
         log = folder / "output"
+        log.touch()  # The process can be killed before it writes.
         asked = {
             "folder": str(folder),
             "work": str(work),
@@ -119,18 +122,17 @@ class WarmProcesses:
             "output": str(log),
         }
         with ExitStack() as stack:
-            line = stack.enter_context(lifeline())
             try:
-                connection = stack.enter_context(self._connected(place, request, roots, variables))
-                connection.settimeout(_ANSWER_S)
-                send(connection, asked, (line,))
-                if not _has_answer(connection, children):
+                fork = stack.enter_context(self._fork(place, request, roots, variables))
+                fork.connection.settimeout(_ANSWER_S)
+                fork.tell(asked)
+                if not _has_answer(fork.connection, children):
                     return None
-                answer, _ = receive(connection)
-                forked = _Forked(pid=int(answer["pid"]), connection=connection)
+                answer, _ = receive(fork.connection)
+                forked = _Forked(pid=int(answer["pid"]), connection=fork.connection)
             except (OSError, ValueError, KeyError):
                 return None
-            connection.settimeout(None)
+            fork.connection.settimeout(None)
             with children.owned(forked):
                 forked.wait()
         if children.is_cancelled() or forked.returncode != 0 or not (folder / RESULT).exists():
@@ -149,26 +151,29 @@ class WarmProcesses:
         private = os.getpid() if self.settings.with_build else 0
         return os.path.join(place, f"{world.key(private)}.socket")
 
-    def _connected(
+    def _fork(
         self, place: str, request: ModelRequest, roots: Sequence[str], variables: Mapping[str, str]
-    ) -> socket.socket:
-        """A connection to the warm process of a world. Raises OSError, and ValueError for another user's."""
+    ) -> Fork:
+        """A fork of the warm process of a world. Raises OSError, and ValueError for another user's."""
         world = _World.of(request, roots, variables)
         path = self._socket(place, world)
         if len(os.fsencode(path)) > _LONGEST_PATH:
             raise OSError("the path of the socket is too long")
-        with self._lock, open(f"{path}.lock", "w", encoding="ascii") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            connection = _connect(path)
-            if connection is None:
-                self._start(path, world)
-                connection = _connect(path)
+        with self._lock:
+            if early := take_early(path):
+                return early
+            with open(f"{path}.lock", "w", encoding="ascii") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                connection = connected(path)
+                if connection is None:
+                    self._start(path, world)
+                    connection = connected(path)
         if connection is None:
             raise OSError("the warm process does not listen")
-        if peer_of(connection) != os.geteuid():
-            connection.close()
-            raise ValueError("another user's")
-        return connection
+        fork = Fork(connection)
+        if not self.settings.with_build:
+            self.settings.keep_socket(os.path.basename(path))
+        return fork
 
     def _start(self, path: str, world: _World) -> None:
         """Start the process, and wait until it listens.
@@ -244,29 +249,6 @@ class _World:
         return fingerprint([*words, to_json(self.request), dict(self.variables), library_paths()]).hash[:24]
 
 
-def private_folder() -> str | None:
-    """The folder for sockets that this user alone can enter, made where it is missing; None for none.
-
-    It is in the user's runtime folder, else in the folder for temporary files.
-    """
-    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
-        return None
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    here = f"{runtime}/hermpkg" if os.path.isabs(runtime) and _is_private(runtime) else ""
-    path = here or os.path.join(tempfile.gettempdir(), f"hermpkg-{os.geteuid()}")
-    with suppress(OSError):
-        os.mkdir(path, 0o700)
-    return path if _is_private(path) else None
-
-
-def _is_private(path: str) -> bool:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
-
-
 def _has_answer(connection: socket.socket, children: Children) -> bool:
     """Wait until there is an answer, or until no process is wanted any more: False."""
     end = time.monotonic() + _ANSWER_S
@@ -276,13 +258,3 @@ def _has_answer(connection: socket.socket, children: Children) -> bool:
         if time.monotonic() > end:
             raise TimeoutError("the warm process does not answer")
     return True
-
-
-def _connect(path: str) -> socket.socket | None:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(path)
-    except OSError:
-        connection.close()
-        return None
-    return connection

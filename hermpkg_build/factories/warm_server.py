@@ -26,11 +26,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.factories.early_fork import told
 from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.observation import FileObserver
@@ -98,7 +98,7 @@ class WarmServer:
         try:
             if peer_of(client) != os.geteuid():
                 raise ValueError("another user")
-            asked, (line,) = receive(client, descriptors=1)
+            _, (line, words) = receive(client, descriptors=2)
         except (OSError, ValueError):
             client.close()
             return
@@ -109,17 +109,18 @@ class WarmServer:
                 send(client, {"cold": True})
                 client.close()
                 return
-            self._fork(client, asked, line)
+            self._fork(client, line, words)
         finally:
             os.close(line)
+            os.close(words)
 
-    def _fork(self, client: socket.socket, asked: dict[str, Any], line: int) -> None:
+    def _fork(self, client: socket.socket, line: int, words: int) -> None:
         server = os.getpid()
         child = os.fork()
         if child == 0:
             try:
-                self._become_worker(client, asked, server, line)
-                run(Path(asked["folder"]), self._ahead)
+                self._become_worker(client, server, line)
+                run(_begin(words), self._ahead)
             except BaseException:  # noqa: BLE001 -- the end of this process, as of any
                 import traceback
 
@@ -134,7 +135,7 @@ class WarmServer:
         self._selector.register(ended, selectors.EVENT_READ, lambda: self._reap(child, ended))
         self._selector.register(client, selectors.EVENT_READ, lambda: self._abandon(child, client))
 
-    def _become_worker(self, client: socket.socket, asked: dict[str, Any], server: int, line: int) -> None:
+    def _become_worker(self, client: socket.socket, server: int, line: int) -> None:
         self._listener.close()
         self._selector.close()
         client.close()
@@ -142,13 +143,6 @@ class WarmServer:
             other.close()
             os.close(ended)
         os.setsid()
-        os.chdir(asked["work"])
-        os.environ.update(HOME=asked["home"], TMPDIR=asked["tmp"])
-        tempfile.tempdir = None
-        output = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
         end_with_parent(server, line)
 
     def _reap(self, child: int, descriptor: int) -> None:
@@ -167,6 +161,22 @@ class WarmServer:
         self._selector.unregister(client)
         with suppress(OSError):
             os.killpg(child, 9)
+
+
+def _begin(words: int) -> Path:
+    """Wait until this process is told what to do; return the folder of its request."""
+    try:
+        asked = told(words)
+    except ValueError:
+        os._exit(0)  # Nobody wanted it.
+    os.chdir(asked["work"])
+    os.environ.update(HOME=asked["home"], TMPDIR=asked["tmp"])
+    tempfile.tempdir = None
+    output = os.open(asked["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    return Path(asked["folder"])
 
 
 def _files_of_process() -> Iterator[str]:

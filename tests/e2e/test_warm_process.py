@@ -56,14 +56,21 @@ from hermpkg_build.__main__ import main
 from hermpkg_build.engine.targets import model
 from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 from hermpkg_build.factories import child
+from hermpkg_build.factories.early_fork import Fork
 from hermpkg_build.factories.warm_client import WarmProcesses
-counts = {"fresh": 0, "forked": 0, "started": 0, "begun": 0, "used": 0}
+counts = {"asked": 0, "fresh": 0, "forked": 0, "started": 0, "begun": 0, "used": 0}
 def counting(owner, name, count):
     original = getattr(owner, name)
     def counted(*arguments, **options):
         counts[count] += 1
         return original(*arguments, **options)
     setattr(owner, name, counted)
+ask = Fork.__init__
+def asking(fork, connection):
+    counts["asked"] += 1
+    counts["engine imported before"] = "hermpkg_build.engine.build" in sys.modules
+    ask(fork, connection)
+Fork.__init__ = asking
 counting(child, "run_child", "fresh")
 counting(WarmProcesses, "run", "forked")
 counting(WarmProcesses, "_start", "started")
@@ -165,6 +172,8 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
     counts = counted(workspace, env)
     assert counts.pop("compared before") < 50, "of a thousand files that are compared while the factory runs"
     assert counts == {
+        "asked": 1,
+        "engine imported before": False,
         "fresh": 0,
         "forked": 1,
         "started": 0,
@@ -173,6 +182,8 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
         "packing imported before": False,
         "packing imported": True,
     }
+    workspace.write("app/factory.py", text.replace("(value, value)", "(value, 7)  # seven"))
+    assert counted(workspace, env)["asked"] == 0, "for a comment nothing is made"
 
 
 def test_a_result_of_before_is_recalled_and_what_was_begun_is_no_more(app: Workspace, runtime: str) -> None:
@@ -183,7 +194,7 @@ def test_a_result_of_before_is_recalled_and_what_was_begun_is_no_more(app: Works
     assert app.build("//app", env=env).target["sha256"] != before["sha256"]
     app.write("app/factory.py", FACTORY)
     counts = counted(app, env)
-    assert (counts["begun"], counts["used"], counts["fresh"]) == (1, 0, 0)
+    assert (counts["asked"], counts["begun"], counts["used"], counts["fresh"]) == (1, 1, 0, 0)
     assert app.build("//app", env=env).target["sha256"] == before["sha256"]
     assert [path for path in app.cache.glob("tmp/*") if path.is_dir()] == []
     assert len(processes(runtime)) == 1

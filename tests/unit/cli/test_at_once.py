@@ -208,3 +208,14 @@ def test_answers_load_next_to_nothing(workspace: Path) -> None:
     assert "hermpkg_build.engine.snapshot_check" in unchanged
     assert not unchanged & {"dataclasses", "typing", "hashlib", "threading", "json", "re"}
     assert len(unchanged) < 35, unchanged
+
+
+def test_nothing_is_looked_through_for_garbage_at_the_end() -> None:
+    told = f"{MAIN}; import gc, sys; print(gc.get_count()[0] < 100 < gc.get_freeze_count(), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.argv = ['hermpkg', 'version']; {told}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert done.stderr == "True\n"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -16,11 +20,14 @@ from typing import Any
 import pytest
 
 from hermpkg_build.disk.processes import Children
+from hermpkg_build.disk.signatures import mark_of
 from hermpkg_build.errors import ActionError, BuildInterruptedError
-from hermpkg_build.factories import warm_client
+from hermpkg_build.factories import early_fork
+from hermpkg_build.factories.early_fork import fork_early
 from hermpkg_build.factories.import_order import guess_roots
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest
+from hermpkg_build.factories.sockets import private_folder
 from hermpkg_build.factories.warm_client import WarmProcesses, WarmSettings
 from tests.unit.factories.conftest import ModelWorkspace
 
@@ -81,6 +88,7 @@ class Warm:
         self.site = site
         self.roots: Sequence[str] | None = None
         self.kept: list[Sequence[str]] = []
+        self.sockets: list[str] = []
         self.processes = self.opened()
         self.library("one/__init__.py", ONE)
         self.library("one/part.py", "X = 1\n")
@@ -95,6 +103,7 @@ class Warm:
                 with_build=with_build,
                 roots_of=self.roots_of,
                 keep_roots=lambda _, roots: self.kept.append(roots),
+                keep_socket=self.sockets.append,
             )
         )
 
@@ -356,6 +365,76 @@ def test_two_builds_at_once_share_a_process(warm: Warm) -> None:
     assert _gone(found[0])
 
 
+@pytest.fixture
+def early(warm: Warm) -> Iterator[int]:
+    """The process that the warm one has forked for the next factory, which is not known yet."""
+    warm.roots = ("one",)
+    warm.processes.close()
+    warm.processes = warm.opened(with_build=False)
+    parent = parents(warm)
+    folder = private_folder()
+    assert folder is not None
+    fork_early(os.path.join(folder, warm.sockets[-1]))
+    (fork,) = early_fork._early.values()
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer = fork.connection.recv(1 << 10, socket.MSG_PEEK)
+    yield int(json.loads(answer[4:])["pid"])
+    early_fork.drop_early()
+    assert isinstance(parent, int)
+    os.kill(parent, signal.SIGKILL)
+
+
+def test_a_process_forked_early_runs_the_first_factory(early: int, warm: Warm) -> None:
+    text = (
+        "import one, os\n"
+        "def make(): return os.getpid(), os.getcwd(), os.environ['HOME'], os.environ['TMPDIR']"
+    )
+    first, second = (warm.models.load(warm.make(text)) for _ in range(2))
+    assert first[0] == early != second[0]
+    assert [os.path.basename(path) for path in first[1:]] == ["work", "home", "tmp"]
+    assert len({*first, *second}) == 8
+
+
+def test_a_process_forked_early_that_nobody_needs_ends_with_the_build(early: int, warm: Warm) -> None:
+    fork_early(next(iter(early_fork._early)))  # once is enough
+    assert len(early_fork._early) == 1
+    warm.processes.close()
+    assert _gone(early)
+
+
+def test_a_process_forked_early_that_is_killed_costs_only_time(early: int, warm: Warm) -> None:
+    os.kill(early, signal.SIGKILL)
+    text = "import one, os\ndef make(): return os.getpid()"
+    assert warm.models.load(warm.make(text)) != early
+
+
+def test_a_process_forked_early_dies_with_a_build_that_is_killed(warm: Warm, early: int) -> None:
+    (path,) = early_fork._early
+    build = (
+        "import sys, time\nfrom hermpkg_build.factories import early_fork\n"
+        "from hermpkg_build.factories.warm_messages import receive\nearly_fork.fork_early(sys.argv[1])\n"
+        "print(receive(early_fork._early[sys.argv[1]].connection)[0]['pid'], flush=True)\n"
+        "time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", build, path], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        forked = int(process.stdout.readline())
+        assert not _is_gone(forked)
+        process.kill()
+    assert _gone(forked)
+
+
+def test_what_changes_after_a_process_was_forked_early_is_seen(early: int, warm: Warm) -> None:
+    warm.library("one/part.py", "X = 22\n")
+    made = warm.make("import one, os\ndef make(): return one.part.X, os.getpid()")
+    assert warm.models.load(made) == (1, early)
+    seen = made.observed_files
+    marks = dict(zip((*seen.read, *seen.code), seen.marks, strict=True))
+    path = str(warm.site / "one/part.py")
+    assert marks[path] != mark_of(os.stat(path))
+
+
 def test_a_stopped_build_leaves_nothing_of_its_factory(warm: Warm) -> None:
     children = Children()
     file = warm.models.root / "pid"
@@ -384,10 +463,10 @@ def test_a_stopped_build_leaves_nothing_of_its_factory(warm: Warm) -> None:
 def test_a_folder_that_others_can_enter_is_not_used(
     mode: int, warm: Warm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = warm_client.private_folder()
+    folder = private_folder()
     assert folder is not None
     os.chmod(folder, mode)
-    assert warm_client.private_folder() is None
+    assert private_folder() is None
     assert parents(warm) == os.getpid()
 
 
@@ -408,13 +487,13 @@ def _until(holds: Callable[[], bool]) -> None:
 
 def _gone(process: int) -> bool:
     """Whether a process ends."""
-
-    def has_ended() -> bool:
-        try:
-            os.kill(process, 0)
-            return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
-
-    _until(has_ended)
+    _until(lambda: _is_gone(process))
     return True
+
+
+def _is_gone(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
