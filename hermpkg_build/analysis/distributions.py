@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -167,8 +167,50 @@ class Distributions:
                     path = os.path.join(entry, name)
                     version = match["version"] or self._stated_version(path)
                     found.append(Distribution(name=normalised(match["name"]), version=version, metadata=path))
-            self._installed[entry] = tuple(sorted(found, key=lambda d: (d.name, d.metadata)))
+            found.sort(key=lambda d: (d.name, d.metadata))
+            if len({distribution.name for distribution in found}) < len(found):
+                found = self._without_leftovers(entry, found)
+            self._installed[entry] = tuple(found)
         return self._installed[entry]
+
+    def _without_leftovers(self, entry: str, found: Sequence[Distribution]) -> list[Distribution]:
+        """Return of several distributions of one name in a folder the one whose files lie there.
+
+        ``pip install --target --upgrade`` leaves the metadata of the version before, as layers of images do.
+        """
+        same: defaultdict[str, list[Distribution]] = defaultdict(list)
+        for distribution in found:
+            same[distribution.name].append(distribution)
+        return [each[0] if len(each) == 1 else self._lying_in(entry, each) for each in same.values()]
+
+    def _lying_in(self, entry: str, same: Sequence[Distribution]) -> Distribution:
+        """Return the one that alone recorded a file as it is; the first where no file tells them apart."""
+        recorded: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for distribution in same:
+            for file, digest in self._recorded_digests(distribution):
+                recorded[file][distribution.metadata] = digest
+        # What all of them installed tells the most: other files can be left over, too.
+        for file in sorted(recorded, key=lambda file: (-len(recorded[file]), file)):
+            digests = recorded[file]
+            if len(digests) == len(same) and len({*digests.values()}) == 1:
+                continue
+            path = os.path.join(entry, *file.split("/"))
+            now = self._tree.digest(path).hash if self._tree.is_file(path) else ""
+            fitting = [each for each in same if digests.get(each.metadata) == now]
+            if len(fitting) == 1:
+                return fitting[0]
+        return same[0]
+
+    def _recorded_digests(self, distribution: Distribution) -> Iterator[tuple[str, str]]:
+        """Give the files that the distribution installed, its metadata apart, with their SHA-256."""
+        from base64 import urlsafe_b64decode
+
+        own = os.path.basename(distribution.metadata) + "/"
+        for file, *more in self._rows(distribution):
+            kind, _, digest = more[0].partition("=") if more else ("", "", "")
+            if kind == "sha256" and not file.startswith(own):
+                with suppress(ValueError):
+                    yield file, urlsafe_b64decode(digest + "=" * (-len(digest) % 4)).hex()
 
     def _owners_of_top(self, entry: str, top: str) -> tuple[Distribution, ...]:
         """The first distribution that installs the top-level name `top`; all of them for a namespace."""
@@ -223,21 +265,25 @@ class Distributions:
 
     def _record(self, distribution: Distribution) -> frozenset[str]:
         """Every file that the distribution's record lists, relative to its search path entry."""
-        import csv
-
         path = distribution.metadata
         if path not in self._files:
-            record = self._text(path, "RECORD")
-            if record is not None:
-                rows = csv.reader(record.decode("utf-8", "replace").splitlines())
-                files: set[str] = set()
-                with suppress(csv.Error):  # A damaged record lists the files before the damage.
-                    files.update(row[0] for row in rows if row)
+            if self._text(path, "RECORD") is not None:
+                files = {row[0] for row in self._rows(distribution)}
             else:
                 sources = self._text(path, "SOURCES.txt") or b""
                 files = set(sources.decode("utf-8", "replace").splitlines())
             self._files[path] = frozenset(files)
         return self._files[path]
+
+    def _rows(self, distribution: Distribution) -> list[list[str]]:
+        """Return what the distribution's record has of each file; of a damaged one those before."""
+        import csv
+
+        record = self._text(distribution.metadata, "RECORD") or b""
+        rows: list[list[str]] = []
+        with suppress(csv.Error):
+            rows.extend(row for row in csv.reader(record.decode("utf-8", "replace").splitlines()) if row)
+        return rows
 
     def _editable_owner(self, path: str) -> Distribution | None:
         """The distribution that is installed as a link to the project folder around `path` (PEP 610)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 
 import pytest
@@ -221,3 +223,33 @@ def test_owners_agree_with_importlib_metadata():
             owned += 1
     assert owned > 3
     assert found.owner_of("_pytest").name == "pytest"
+
+
+@pytest.mark.parametrize("here", ["1.9", "1.10", "2.0"])
+@pytest.mark.parametrize("only_newer", [False, True], ids=["edited", "one-more"])
+def test_the_version_is_that_of_the_files_where_an_upgrade_left_the_metadata_of_others(
+    workspace, here, only_newer
+):
+    """What `pip install --target --upgrade` and layers of images leave."""
+    files = {}
+    for version in ("1.9", "1.10", "2.0"):
+        inside = {"tool/__init__.py": "", f"tool/v{version.replace('.', '_')}.py": ""}
+        if not only_newer:
+            inside = {"tool/__init__.py": f"VERSION = {version!r}\n", "tool/same.py": ""}
+        rows = "".join(f"{file},sha256={_recorded(text)},\n" for file, text in inside.items())
+        own = f"tool-{version}.dist-info"
+        files[f"{own}/METADATA"] = f"Name: tool\nVersion: {version}\n"
+        files[f"{own}/RECORD"] = f"{rows}{own}/METADATA,sha256={_recorded(files[f'{own}/METADATA'])},\n"
+        if version == here:
+            files.update(inside)
+    workspace.installed(files)
+
+    asked = owners(workspace.site)
+
+    assert asked.named("tool").version == here
+    assert asked.owner_in(str(workspace.site), "tool/__init__.py").version == here
+
+
+def _recorded(text: str) -> str:
+    """The digest of a file as records of installers have it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
