@@ -17,6 +17,7 @@ from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, rea
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.plain_batches import SMALLEST, PlainBatches
 from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce, runs_code
+from hermpkg_build.pickles.referred_storages import ReferredStorages
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
 from hermpkg_build.pickles.values import AtomKeys, sort_atoms, split_atoms
@@ -52,8 +53,7 @@ class GraphWriter:
         self._batches: PlainBatches | None = PlainBatches(settings, out, self._atoms, self._globals)
         self._values: dict[int, Hashable] = {}
         self._building: dict[int, int] = {}
-        self._storage_keys: dict[Hashable, int] = {}
-        self._storages: list[object] = []
+        self._referred = ReferredStorages()
         self._runs_code = False
         self._start: dict[type, Callable[[Any], Walk | None]] = {
             list: self._list,
@@ -80,7 +80,7 @@ class GraphWriter:
         return PickledObject(
             data=data,
             globals=tuple(sorted(self._globals.written)),
-            storages=tuple(self._storages),
+            storages=self._referred.all(),
             key_offsets=key_offsets,
             runs_code=self._runs_code,
         )
@@ -372,9 +372,7 @@ class GraphWriter:
 
     def _storage(self, storage: StorageReference) -> Walk:
         """The persistent id of a storage, written anew each time since its key is to be found again."""
-        key = self._storage_keys.setdefault(storage.identity, len(self._storages))
-        if key == len(self._storages):
-            self._storages.append(storage.untyped)
+        key = self._referred.key_of(storage)
         self._out.append(pickle.MARK)
         yield from self._fill(("storage", storage.kind), b"")
         self._out.storage_key(key)
@@ -430,6 +428,7 @@ class GraphWriter:
             self._out.alive.append(make)
             yield from self._fill((make, ()), pickle.REDUCE)
         else:
+            self._referred.note_call(function, arguments)
             yield from self._fill((function, arguments), pickle.REDUCE)
 
     def _enter(self, obj: object) -> None:

@@ -135,7 +135,7 @@ class _Surveyor(GraphWriter):
         parent.children.append(index)
         if index < len(self._nodes):
             return None
-        content = partial(storage_digest, child.storage.untyped) if isinstance(child, _Memory) else None
+        content = partial(self._digest_of, child.storage) if isinstance(child, _Memory) else None
         self._nodes.append(Node(unordered=type(child) in _UNORDERED, content=content))
         self.alive.append(child)
         return self._nodes[index]
@@ -157,5 +157,9 @@ class _Surveyor(GraphWriter):
 
     def _storage(self, storage: StorageReference) -> Walk:
         """A use of a storage; the memory is a node of its own, told from others by its bytes if need be."""
+        self._referred.key_of(storage)
         yield from self._fill(("storage", storage.kind, storage.location, storage.numel), b"")
         yield _Memory(storage)
+
+    def _digest_of(self, storage: StorageReference) -> str:
+        return storage_digest(self._referred.cleared(storage.untyped))

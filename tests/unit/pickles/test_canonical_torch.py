@@ -105,6 +105,81 @@ def test_views_share_one_storage(protocol: int) -> None:
     assert loaded[1][0] == loaded[2][0, 2] == 42.0
 
 
+def coalesced(garbage: int) -> Any:
+    """A coalesced tensor whose unwritten memory, as torch leaves it, has been made `garbage`."""
+    indices = torch.tensor([[0, 1, 1, 0], [2, 0, 0, 2]])
+    made = torch.sparse_coo_tensor(indices, torch.ones(4), (2, 3)).coalesce()
+    for part in (made._indices(), made._values()):
+        shown = part.clone()
+        part.untyped_storage().fill_(garbage)
+        part.copy_(shown)
+    assert made._indices().untyped_storage().nbytes() > made._indices().nbytes
+    return made
+
+
+def columns(garbage: int) -> Any:
+    made = torch.eye(3).to_sparse_csr()
+    part = made.col_indices()
+    if part.untyped_storage().nbytes() > part.nbytes:
+        shown = part.clone()
+        part.untyped_storage().fill_(garbage)
+        part.copy_(shown)
+    return made
+
+
+def with_attribute(tensor: Any) -> Any:
+    tensor.note = "kept"
+    return tensor
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        coalesced,
+        columns,
+        lambda garbage: torch.nn.Parameter(coalesced(garbage)),
+        lambda garbage: with_attribute(coalesced(garbage)),
+        lambda garbage: (lambda one: [one, one, one.detach(), one * 2])(coalesced(garbage)),
+        lambda garbage: {coalesced(garbage), coalesced(255 - garbage) * 2, 1},
+        lambda garbage: {coalesced(garbage), coalesced(garbage // 3) + coalesced(garbage)},
+    ],
+)
+def test_what_sparse_tensors_leave_unwritten_is_not_in_a_pickle(make: Any) -> None:
+    one, other = (pickle_canonically(make(garbage)) for garbage in (0, 170))
+    assert one.data == other.data
+    assert [bytes(b"".join(chunks(s))) for s in one.storages] == [
+        bytes(b"".join(chunks(s))) for s in other.storages
+    ]
+
+
+def test_a_sparse_tensor_comes_back_from_memory_that_is_cleared() -> None:
+    made = coalesced(170)
+    again = Loader(pickle_canonically(made)).load()
+    assert again.is_coalesced()
+    assert again.to_dense().tolist() == made.to_dense().tolist()
+    assert again._indices().stride() == made._indices().stride()
+    assert made._values().untyped_storage()[-1] == 170
+
+
+@pytest.mark.parametrize("dense_first", [False, True])
+def test_memory_that_a_dense_tensor_shows_too_is_whole(dense_first: bool) -> None:
+    values = torch.arange(8.0)
+    sparse = torch.sparse_coo_tensor(torch.tensor([[0, 1]]), values[2:4], (3,))
+    shown = [values, sparse] if dense_first else [sparse, values]
+    loaded = Loader(pickle_canonically(shown)).load()
+    again, whole = loaded[::-1] if dense_first else loaded
+    assert whole.tolist() == values.tolist()
+    whole[2] = 42.0
+    assert again.to_dense().tolist() == [42.0, 3.0, 0.0]
+
+
+def test_values_that_overlap_are_all_kept() -> None:
+    values = torch.arange(8.0).as_strided((3, 2), (1, 1), 2)
+    sparse = torch.sparse_coo_tensor(torch.tensor([[0, 1, 2]]), values, (3, 2))
+    again = Loader(pickle_canonically(sparse)).load()
+    assert again.to_dense().tolist() == [[2.0, 3.0], [3.0, 4.0], [4.0, 5.0]]
+
+
 def test_memory_is_shared_by_identity_and_not_by_content() -> None:
     assert len(pickle_canonically([torch.zeros(3), torch.zeros(3)]).storages) == 2
 
