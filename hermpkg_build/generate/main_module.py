@@ -13,7 +13,7 @@ import re
 import symtable
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from hermpkg_build.dataclass import dataclass, field
@@ -71,7 +71,7 @@ class MainModule:
         """The ``__main__`` of this process."""
         main = sys.modules[MAIN]
         file = getattr(main, "__file__", None)
-        return cls(name=_name_for(file), namespace=vars(main), texts=[*_texts_of(file)])
+        return cls(name=_name_for(file), namespace=vars(main), texts=[*_texts_of(file, vars(main))])
 
     def source(self) -> str:
         """The source of the new module.
@@ -96,12 +96,19 @@ def _name_for(file: str | None) -> str:
     return f"{stem}_main" if not stem[:1].isdigit() else f"script_{stem}_main"
 
 
-def _texts_of(file: str | None) -> Iterator[tuple[str, str]]:
-    """The texts of ``__main__`` with the names of their files, in the order in which they were run."""
-    if file is not None and os.path.isfile(file) and not file.endswith(".pyc"):
-        with open(file, "rb") as source:
-            data = source.read()
-        yield file, _decoded(data)
+def _texts_of(file: str | None, namespace: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The texts of ``__main__`` with the names of their files, in the order in which they were run.
+
+    Its own file comes first, then others that were run in it, as ``%run`` of a notebook does.
+    """
+    local = [value for value in [*namespace.values()] if getattr(value, "__module__", None) == MAIN]
+    codes = [getattr(value, "__code__", None) or _code_of_class(value) for value in local]
+    run = sorted({code.co_filename for code in codes if isinstance(code, CodeType)} - {file})
+    for path in [*([file] if file is not None else []), *run]:
+        if os.path.isfile(path) and not path.endswith(".pyc"):
+            with open(path, "rb") as source:
+                data = source.read()
+            yield path, _decoded(data)
     for name, entry in list(linecache.cache.items()):
         if len(entry) == 4 and entry[1] is None and _CELL.search(name):
             yield name, "".join(entry[2])

@@ -106,3 +106,33 @@ def test_what_cannot_be_packed_names_the_cell(run: Callable[[str], str], folder:
     assert "lock" in told
     assert "cell In[" in told
     assert not (folder / "locked.pt").exists()
+
+
+def test_an_import_and_its_use_in_one_cell(run: Callable[[str], str], folder: Path) -> None:
+    """IPython compiles each statement by itself, so that functions know of no import beside them."""
+    run(
+        "import hermpkg_build, math\n"
+        "class Rooted:\n    def __call__(self, x):\n        return math.sqrt(x)\n"
+        "report = hermpkg_build.pack(Rooted(), 'rooted.pt', example=(9,))"
+    )
+    with PackageImporter(folder / "rooted.pt") as importer:
+        assert importer.load_pickle("model", "model.pkl")(9) == 3
+
+
+def test_a_script_that_a_cell_runs(run: Callable[[str], str], folder: Path) -> None:
+    code = (
+        "import math\nSCALE = 2\n"
+        "class Scaled:\n    def __call__(self, x):\n        return math.sqrt(x) * SCALE\n"
+    )
+    (folder / "train it.py").write_text(code)
+    run("%run 'train it.py'\nscaled = Scaled()")
+    run("import hermpkg_build\nreport = hermpkg_build.pack(scaled, 'scaled.pt', example=(9,))")
+    with PackageImporter(folder / "scaled.pt") as importer:
+        assert importer.load_pickle("model", "model.pkl")(9) == 6
+    (folder / "train it.py").write_text(code.replace("* SCALE", "+ SCALE"))
+    told = run(
+        "try:\n    hermpkg_build.pack(scaled, 'scaled.pt', example=(9,))\n"
+        "except hermpkg_build.HermpkgError as error:\n    print(error)"
+    )
+    assert "train it.py:3" in told
+    assert "is not what its source says now" in told
