@@ -97,10 +97,10 @@ TABLE: Sequence[Row] = (
     ),
     Row(
         name="own compiled part",
-        when="a compiled module of your own code",
+        when="a module of your own code without source: compiled, or in a ZIP file",
         fits=lambda c: c.is_own and c.is_compiled,
         policy=Policy.EXTERN,
-        why="compiled: it cannot be packed and must be installed where the package lands",
+        why="it has no source that can be packed, and must be installed where the package lands",
     ),
     Row(
         name="unreadable part",
@@ -133,7 +133,7 @@ TABLE: Sequence[Row] = (
     ),
     Row(
         name="no source",
-        when="a distribution whose source is not there: bytecode alone, or in memory",
+        when="a distribution whose source is not there: bytecode alone, in a ZIP file, or in memory",
         fits=lambda c: not c.is_readable,
         policy=Policy.EXTERN,
         why="its source is not there to be packed",

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.analysis.zip_folders import zip_metadata
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.distribution_names import normalised
 from hermpkg_build.core.spelling import question
@@ -22,6 +23,8 @@ _METADATA_FOLDER = re.compile(r"(?P<name>[^-]+)(?:-(?P<version>[^-]+))?(?:-.*)?\
 _REQUIREMENT = re.compile(rb"^Requires-Dist:[ \t]*([A-Za-z0-9._-]+)[^;\n]*(;.*)?", re.MULTILINE)
 _CLASSIFIER = re.compile(rb"^Classifier:[ \t]*([^\r\n]+)", re.MULTILINE)
 _GROUP = re.compile(rb"^\[[ \t]*([^\]\r\n]+?)[ \t]*\]", re.MULTILINE)
+_EGG = ".egg"
+_EGG_METADATA = "EGG-INFO"
 _SEARCHES = 64
 """So often a record is searched before all of it is read, which takes as long as fifty searches."""
 _TOP_OF_LINE = re.compile(rb'^"?([^/,"\r\n]+)', re.MULTILINE)
@@ -58,6 +61,7 @@ class Distributions:
         self._records: dict[str, bytes] = {}
         self._searches: defaultdict[str, int] = defaultdict(int)
         self._owners: dict[tuple[str, str], tuple[Distribution, ...]] = {}
+        self._zipped: dict[str, bytes] = {}
         self._editable: list[tuple[str, Distribution]] | None = None
 
     def named(self, name: str) -> Distribution | None:
@@ -161,8 +165,10 @@ class Distributions:
         """The distributions whose metadata lie in the folder `entry`, by name."""
         if entry not in self._installed:
             found = []
-            for name in self._tree.entries(entry) or ():
-                match = _METADATA_FOLDER.fullmatch(name) if name.endswith("-info") else None
+            for name in self._names_in(entry):
+                is_egg = name == _EGG_METADATA and entry.endswith(_EGG)
+                shown = os.path.basename(entry)[: -len(_EGG)] + ".egg-info" if is_egg else name
+                match = _METADATA_FOLDER.fullmatch(shown) if shown.endswith("-info") else None
                 if match:
                     path = os.path.join(entry, name)
                     version = match["version"] or self._stated_version(path)
@@ -172,6 +178,15 @@ class Distributions:
                 found = self._without_leftovers(entry, found)
             self._installed[entry] = tuple(found)
         return self._installed[entry]
+
+    def _names_in(self, entry: str) -> Iterable[str]:
+        """Return the names in a folder of the path, or the metadata folders in a ZIP file, which are kept."""
+        names = self._tree.entries(entry)
+        if names is not None or not self._tree.is_file(entry):
+            return names or ()
+        zipped = zip_metadata(entry, self._tree.read(entry))
+        self._zipped.update(zipped)
+        return sorted({os.path.basename(os.path.dirname(path)) for path in zipped})
 
     def _without_leftovers(self, entry: str, found: Sequence[Distribution]) -> list[Distribution]:
         """Return of several distributions of one name in a folder the one whose files lie there.
@@ -311,6 +326,9 @@ class Distributions:
         return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
     def _text(self, metadata: str, file: str) -> bytes | None:
+        zipped = self._zipped.get(os.path.join(metadata, file)) if self._zipped else None
+        if zipped is not None:
+            return zipped
         listing = self._tree.entries(metadata)
         if not listing or listing.get(file) is not False:
             return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zipfile
+from importlib import metadata
 
 import pytest
 
@@ -248,6 +250,43 @@ def test_the_version_is_that_of_the_files_where_an_upgrade_left_the_metadata_of_
 
     assert asked.named("tool").version == here
     assert asked.owner_in(str(workspace.site), "tool/__init__.py").version == here
+
+
+@pytest.mark.parametrize("is_zipped", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize("name", ["tool-1.5-py3.11.egg", "tool-1.5-py3-none-any.whl"])
+def test_eggs_and_zip_files_on_the_path_have_distributions(workspace, tmp_path, name, is_zipped):
+    entry = tmp_path / name
+    egg = {
+        "tool/a.py": "",
+        "EGG-INFO/PKG-INFO": "Name: tool\nVersion: 1.5\n",
+        "EGG-INFO/top_level.txt": "tool\n",
+    }
+    wheel = {
+        "tool/a.py": "",
+        "tool-1.5.dist-info/METADATA": "Name: tool\nVersion: 1.5\nRequires-Dist: other\n",
+    }
+    files = {**egg} if name.endswith(".egg") else {**wheel, "tool-1.5.dist-info/RECORD": "tool/a.py,,\n"}
+    if is_zipped:
+        with zipfile.ZipFile(entry, "w") as archive:
+            for file, text in files.items():
+                archive.writestr(file, text)
+    else:
+        for file, text in files.items():
+            (entry / file).parent.mkdir(parents=True, exist_ok=True)
+            (entry / file).write_text(text)
+    asked = Distributions([str(entry)], SourceTree())
+
+    owner = asked.owner_in(str(entry), "tool/a.py")
+
+    assert (owner, owner.name, owner.version) == (asked.named("Tool"), "tool", "1.5")
+    theirs = {found.metadata["Name"]: found.version for found in metadata.distributions(path=[str(entry)])}
+    assert theirs == {owner.name: owner.version}
+    assert b"Version: 1.5" in asked.header_of(owner)
+
+
+def test_a_file_on_the_path_that_is_no_zip_file_has_none(tmp_path):
+    (tmp_path / "notes").write_text("no archive")
+    assert Distributions([str(tmp_path / "notes")], SourceTree()).installed_in(str(tmp_path / "notes")) == ()
 
 
 def _recorded(text: str) -> str:
