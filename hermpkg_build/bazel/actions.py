@@ -137,7 +137,7 @@ def test(request: ActionRequest, memory: FactsMemory) -> Warnings:
         signal.signal(signal.SIGTERM, _end)
         code = exit_code_of(context, target, artifact, folder, Children())
         if code != 0:
-            raise package_test_failure(target, code, "")
+            raise package_test_failure(target, code, "", context.workspace)
         return ()
 
 

@@ -68,18 +68,17 @@ def _step_for_relative_path(error: BaseException, location: Location | None, mis
     if not relative and not missed:
         return ""
     file = missed[0] if missed else relative[0]
-    climb = _climb(location)
     return (
         "factories run in a folder that has only the resources of deps, at their paths in the workspace:"
         f" list {file} in the resources of a python_modules target among the deps; packed code finds it by"
-        f" its own place, Path(__file__).parents[{climb}] / {json.dumps(file)}"
+        f" its own place, {by_own_place(location.path if location else '', file)}"
     )
 
 
-def _climb(location: Location | None) -> int:
-    """How many folders the workspace root is above the one of a file."""
-    folder = os.path.dirname(location.path) if location else ""
-    return folder.count("/") + 1 if folder and not os.path.isabs(folder) else 0
+def by_own_place(source: str, file: str) -> str:
+    """What code in the file `source` writes to find `file`; both are paths from the workspace root."""
+    climb = 0 if os.path.isabs(source) else source.count("/")
+    return f"Path(__file__).parents[{climb}] / {json.dumps(file)}"
 
 
 def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:

@@ -15,6 +15,8 @@ from hermpkg_build.errors import CommandLineError
 from hermpkg_build.printable import pasteable
 
 TITLES = {Policy.INTERN: "packed", Policy.EXTERN: "left outside", Policy.MOCK: "replaced by a stub"}
+AS_OPTION = "--extern {}"
+AS_OPTION_OR_ARGUMENT = "--extern {0} (in Python extern={0!r})"
 _SHOWN = 8
 _LARGEST = 4
 _WORTH_TELLING = 1_000_000
@@ -37,11 +39,16 @@ def told_by_reason(decisions: Iterable[Decision]) -> Iterator[tuple[str, str]]:
 
 
 def note_on_size(
-    decisions: Iterable[Decision], graph: ModuleGraph, tensor_bytes: int, why: Sequence[str]
+    decisions: Iterable[Decision],
+    graph: ModuleGraph,
+    tensor_bytes: int,
+    why: Sequence[str],
+    extern: str = AS_OPTION,
 ) -> Iterator[str]:
     """Yield a note where the code of libraries is large, and more than the tensors, with what leads to most.
 
-    `why` are the words of a command that shows what leads to a module, which follows.
+    `why` are the words of a command that shows what leads to a module, which follows; `extern` is what leaves
+    a library outside, whose name is filled in.
     """
     packed = (each for each in decisions if each.is_packed and each.row != OWN)
     libraries = sorted(packed, key=lambda each: -each.bytes)
@@ -56,8 +63,8 @@ def note_on_size(
     chain = pasteable(*why, first.modules[0])
     yield (
         f"{size_text(total)} are code of libraries: {names}; {chain} shows what leads to {first.name}, and"
-        f" --extern {first.name} leaves {size_text(size)} of them outside, to be installed where the file"
-        " lands if they are used there"
+        f" {extern.format(first.name)} leaves {size_text(size)} of them outside, to be installed where the"
+        " file lands if they are used there"
     )
 
 

@@ -27,7 +27,7 @@ from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.unchanged_files import hash_file
 from hermpkg_build.exporter.broken_modules import call_text
 from hermpkg_build.generate.comparison import Comparison
-from hermpkg_build.generate.decided import note_on_size
+from hermpkg_build.generate.decided import AS_OPTION_OR_ARGUMENT, note_on_size
 from hermpkg_build.generate.main_module import MAIN, MainModule
 from hermpkg_build.generate.policy_maker import MadePolicy
 from hermpkg_build.generate.policy_text import build_text
@@ -116,7 +116,7 @@ def make_report(
                 if each.policy is Policy.EXTERN and each.row == ASKED and not each.version
             ),
             *(f"the bytes of the file differ by process: {place}" for place in outcome.unsteady),
-            *note_on_size(decisions, graph, tensor_bytes, ["hermpkg", "why", path]),
+            *note_on_size(decisions, graph, tensor_bytes, ["hermpkg", "why", path], AS_OPTION_OR_ARGUMENT),
         ),
         exporter_calls="\n".join(call_text(replace(rule, allow_empty=True)) for rule in rules),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,49 @@ def test_helpers_may_be_too_many_for_a_command_line(tested: Any) -> None:
 def test_it_starts_in_an_empty_folder(tested: Any) -> None:
     tested.write("app/app_test.py", "import os\nassert os.listdir('.') == [], os.listdir('.')\n")
     outcome = tested.run("test", "//app:app_test")
+    assert outcome.code == 0, outcome.stderr
+
+
+READS = "def make():\n    return read\n\ndef read():\n    return {}.read_text()\n"
+
+
+def test_what_a_failed_test_says_to_write_for_a_file_finds_it(workspace: Any) -> None:
+    workspace.write("pyproject.toml", '[tool.hermpkg]\nsource-roots = ["src"]\n')
+    workspace.write("src/app/deep/__init__.py", "")
+    workspace.write("src/app/__init__.py", "")
+    workspace.write("conf/words.txt", "hello")
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["src/**/*.py"]), resources = ["conf/words.txt"])
+        model(name = "model", factory = "app.deep.net:make", deps = [":modules"])
+        model_package(
+            name = "app",
+            models = {"model/model.pkl": ":model"},
+            policy = [intern("app.**")],
+            deps = [":modules"],
+        )
+        package_test(name = "app_test", package = ":app", main = "check.py")
+        """,
+        "BUILD",
+    )
+    workspace.write(
+        "check.py",
+        """
+        import sys
+        from hermpkg_build import PackageImporter
+
+        with PackageImporter(sys.argv[1]) as importer:
+            assert importer.load_pickle("model", "model.pkl")() == "hello"
+        """,
+    )
+    net = workspace.write("src/app/deep/net.py", "from pathlib import Path\n\n")
+    reads = net.read_text() + READS
+    net.write_text(reads.format("Path('conf/words.txt')"))
+    outcome = workspace.run("test", "//:app_test")
+    assert outcome.code != 0
+    (step,) = re.findall(r"with (Path\(.*?) in (src/app/deep/net.py),", outcome.stderr)
+    net.write_text(reads.format(f"({step[0]})"))
+    outcome = workspace.run("test", "//:app_test")
     assert outcome.code == 0, outcome.stderr
 
 

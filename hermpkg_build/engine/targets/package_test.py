@@ -30,6 +30,7 @@ from hermpkg_build.engine.test_options import TestOptions
 from hermpkg_build.engine.test_results import PackageTestResult
 from hermpkg_build.errors import BuildInterruptedError, PackageTestError
 from hermpkg_build.factories.child import SOURCES_SPEAK
+from hermpkg_build.factories.tracebacks import by_own_place
 from hermpkg_build.inspection.contents import manifest_of
 from hermpkg_build.loading.folder_walk import folders_below
 from hermpkg_build.store.action_cache import ActionResult
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from hermpkg_build.core.target import PackageTest
     from hermpkg_build.engine.context import Build, TargetContext
     from hermpkg_build.engine.results import TargetResult
+    from hermpkg_build.loading.workspace import Workspace
 
 _TEST_VERSION = 3
 _CODE = re.compile(r"\.(?:py|pyc|pyd|dylib|so(?:\.[\d.]+)?)$")
@@ -46,6 +48,9 @@ _CODE = re.compile(r"\.(?:py|pyc|pyd|dylib|so(?:\.[\d.]+)?)$")
 
 _MISSING_FILE = re.compile(r"FileNotFoundError: \[Errno \d+\] .*?: '([^']+)'$")
 """The last line of a traceback that tells of a file by its path."""
+
+_PACKED_FRAME = re.compile(r'^ *File "<torch_package_\d+>\.([^"]+)", line \d+', re.MULTILINE)
+"""A line of a traceback that tells of packed code."""
 
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
@@ -216,7 +221,7 @@ def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: i
         if build.children.is_cancelled():
             raise BuildInterruptedError(f"{target.label} was stopped")
         if not passed:
-            failures.append(package_test_failure(target, code, printed))
+            failures.append(package_test_failure(target, code, printed, build.context.workspace))
     return PackageTestResult(
         label=str(target.label),
         status="passed" if passed else "failed",
@@ -336,7 +341,9 @@ def _end_of(output: IO[bytes]) -> str:
     return output.read().decode(errors="replace")
 
 
-def package_test_failure(target: PackageTest, code: int | None, output: str) -> PackageTestError:
+def package_test_failure(
+    target: PackageTest, code: int | None, output: str, workspace: Workspace
+) -> PackageTestError:
     """Describe the failure of a test that did not exit with 0; None for `code`: it did not end in time."""
     if code is None:
         what = f"did not end within {target.timeout:g} s"
@@ -346,7 +353,7 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
         next_step = "the output above ends where it died"
     else:
         what = f"exited with code {code}"
-        next_step = _next_step_after(output)
+        next_step = _next_step_after(output, workspace)
     lacks = "ModuleNotFoundError: " in output
     return PackageTestError(
         f"{target.label} {what}",
@@ -357,12 +364,27 @@ def package_test_failure(target: PackageTest, code: int | None, output: str) -> 
     )
 
 
-def _next_step_after(output: str) -> str:
+def _next_step_after(output: str, workspace: Workspace) -> str:
     """What to do about a failure, which a path relative to the current folder may have led to."""
     missing = _MISSING_FILE.match((output.rstrip().splitlines() or [""])[-1])
     if missing is None or os.path.isabs(missing[1]):
         return "fix what the output above shows"
+    readers = _PACKED_FRAME.findall(output)
+    source = _in_workspace(readers[-1], workspace) if readers else None
     return (
-        f"find {missing[1]!r} from the code that reads it, as by Path(__file__).parent: a test starts in an "
-        "empty folder, and where a package lands the current folder is anyone's"
+        f"find {missing[1]!r} from the code that reads it, {_own_place(source, missing[1], workspace)}: a"
+        " test starts in an empty folder, and where a package lands the current folder is anyone's"
     )
+
+
+def _own_place(source: str | None, file: str, workspace: Workspace) -> str:
+    """How code finds a file: what to write, where both are known by their paths in the workspace."""
+    if source is not None and os.path.isfile(os.path.join(workspace.root, file)):
+        return f"with {by_own_place(source, file)} in {source}, not by the current folder"
+    return "as by Path(__file__).parent"
+
+
+def _in_workspace(packed: str, workspace: Workspace) -> str | None:
+    """The path from the workspace root of a source that lies in an artifact."""
+    paths = [os.path.join(root, packed) for root in workspace.source_roots]
+    return next((path for path in paths if os.path.isfile(os.path.join(workspace.root, path))), None)

@@ -9,7 +9,7 @@ from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import Edge, EdgeKind, ModuleGraph, ModuleNode
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.dataclass import replace
-from hermpkg_build.generate.decided import named_policies, note_on_size, told_by_reason
+from hermpkg_build.generate.decided import AS_OPTION_OR_ARGUMENT, named_policies, note_on_size, told_by_reason
 
 MB = 1_000_000
 SIZES = {"app": 1, "metrics": MB, "language": 2 * MB, "images": 30 * MB}
@@ -40,6 +40,12 @@ def graph_of(imports):
         [Edge(source=source, target=target, kind=EdgeKind.IMPORT) for source, target in imports],
         ("//:it",),
     )
+
+
+def test_the_note_says_how_python_leaves_a_library_outside() -> None:
+    why = ["hermpkg", "why", "m.pt"]
+    (note,) = note_on_size(DECISIONS, graph_of(IMPORTS), 100, why, AS_OPTION_OR_ARGUMENT)
+    assert "--extern language (in Python extern='language') leaves 32.0 MB of them outside" in note
 
 
 def test_libraries_with_one_reason_share_a_line_and_the_large_ones_come_first():
