@@ -7,6 +7,9 @@ from collections.abc import Mapping
 
 VARIABLE = "HERMPKG_CONFIG"
 
+WARM_VARIABLE = "HERMPKG_WARM_PROCESS"
+"""The variable that says whether a warm process is kept, before any settings."""
+
 
 def user_settings_path(environ: Mapping[str, str]) -> str:
     """Return the absolute path of the file, which need not be there.

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from hermpkg_build.core.target import Model
+from hermpkg_build.engine.early_workers import forget_socket, keep_socket
 from hermpkg_build.loading.preferences import warm_process
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def warm_processes(context: TargetContext, notes: NoteBook, stack: ExitStack) ->
         return None
     chosen = warm_process(context.workspace).value
     kept = chosen == "always" or (chosen == "auto" and os.environ.get("CI", "").lower() in _NO)
-    if chosen == "never" or (not kept and models < 2):
+    if chosen == "never":
+        forget_socket(context.workspace.root)
         return None
-    from hermpkg_build.engine.early_workers import keep_socket
+    if not kept and models < 2:
+        return None
     from hermpkg_build.factories.warm_client import WarmProcesses, WarmSettings
 
     def roots_of(request: ModelRequest) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, cast
 
 from hermpkg_build.core.preferences import PREFERENCES, read_warm
-from hermpkg_build.core.user_file import user_settings_path
+from hermpkg_build.core.user_file import WARM_VARIABLE, user_settings_path
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.user_settings import user_settings
 from hermpkg_build.errors import CommandLineError, Location, WorkspaceError
@@ -14,8 +14,6 @@ from hermpkg_build.loading.workspace import line_of_setting
 
 if TYPE_CHECKING:
     from hermpkg_build.loading.workspace import Workspace
-
-WARM_VARIABLE = "HERMPKG_WARM_PROCESS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -184,6 +184,12 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
     }
     workspace.write("app/factory.py", text.replace("(value, value)", "(value, 7)  # seven"))
     assert counted(workspace, env)["asked"] == 0, "for a comment nothing is made"
+    workspace.write("app/factory.py", text.replace("(value, value)", "(value, 8)"))
+    counts = counted(workspace, {**env, "HERMPKG_WARM_PROCESS": "never"})
+    assert (counts["asked"], counts["forked"], counts["fresh"]) == (0, 0, 1)
+    workspace.write("app/factory.py", text.replace("(value, value)", "(value, 9)"))
+    counts = counted(workspace, env)
+    assert (counts["asked"], counts["engine imported before"]) == (1, True), "it was switched off before"
 
 
 def test_a_result_of_before_is_recalled_and_what_was_begun_is_no_more(app: Workspace, runtime: str) -> None:
