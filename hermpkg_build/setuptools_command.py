@@ -25,6 +25,7 @@ from hermpkg_build.loading.wheel_settings import WheelPart, read_patterns
 from hermpkg_build.wheels.builds import (
     artifact_names,
     build_artifacts,
+    packages_among,
     put_artifacts,
     put_in_tree,
     workspace_inputs,
@@ -35,6 +36,7 @@ from hermpkg_build.wheels.projects import Project, find_project
 NAME = "package_model"
 _INPUTS = "package_model_inputs"
 _DEFAULT_OUTPUT = os.path.join("dist", "models")
+_EXAMPLE = "//models:resnet"
 _FLAGS = ("verify", "rebuild")
 _PUT = ".package_model.json"
 """In the folder that setuptools keeps from build to build: what was put into the folder of the wheel."""
@@ -87,6 +89,13 @@ def _parts(
     if package is not None:
         told = replace(told, package=package)
     return (told,) if told.targets else ()
+
+
+def _some_artifact() -> str:
+    """The label of an artifact of the workspace, for a next step; an example where none can be found."""
+    with suppress(HermpkgError):
+        return next((str(target.label) for target in packages_among(["//..."], os.getcwd())), _EXAMPLE)
+    return _EXAMPLE
 
 
 def _own_packages(distribution: Distribution) -> OwnPackages:
@@ -165,9 +174,10 @@ class package_model(Command):  # type: ignore[misc]  # noqa: N801 - commands are
             packages = _own_packages(self.distribution)
             parts = _parts(find_project(os.getcwd()), packages, self.targets, self.package)
         if not parts:
+            label = _some_artifact()
             raise OptionError(
-                f"{NAME} needs targets: --targets //models:resnet, or in pyproject.toml\n"
-                '[tool.hermpkg.wheel]\ntargets = ["//models:resnet"]'
+                f"{NAME} needs targets: --targets {label}, or in pyproject.toml\n"
+                f'[tool.hermpkg.wheel]\ntargets = ["{label}"]'
             )
         self.parts = tuple(
             replace(

@@ -276,9 +276,10 @@ class Loader(Closing):
                 next_step=f"did you mean '{meant}'?",
             )
         directory = self.packages.directory(label.path)
-        if self._tree.entries(directory) is not None:
-            return LabelError(f"{label} is a folder, and labels name files", next_step="name the files in it")
         file = self.build_file(label.package)
+        declared = f"it declares: {', '.join(file.targets)}" if 0 < len(file.targets) <= _FEW else ""
+        if self._tree.entries(directory) is not None:
+            return self._is_folder(label, file, declared)
         folder = label.name.rpartition("/")[0]
         around = self._tree.entries(os.path.dirname(directory)) or {}
         files = [f"{folder}/{name}".lstrip("/") for name, is_folder in around.items() if not is_folder]
@@ -288,11 +289,22 @@ class Loader(Closing):
         is_file = "." in name and name != "__init__.py"
         if is_file and (elsewhere := self.packages.file_named(name)) is not None:
             step = f"did you mean '{elsewhere}'?"
-        if not step and 0 < len(file.targets) <= _FEW:
-            step = f"it declares: {', '.join(file.targets)}"
         return LabelError(
             f"no such target: {label}",
             facts=[("not in", file.path), ("nor a file", label.path)],
+            next_step=step or declared,
+        )
+
+    def _is_folder(self, label: Label, file: BuildFile, declared: str) -> LabelError:
+        """Return an error that names the target of the folder's own BUILD file, or what can be meant."""
+        own = self.packages.build_file(label.path) is not None and self.build_file(label.path)
+        if own and label.name in own.targets:
+            step = f"did you mean '//{label.path}'?"
+        else:
+            step = "name the files in it, or a target"
+        return LabelError(
+            f"{label} is a folder, and labels name files and targets",
+            facts=[(file.path, declared)] if declared else [],
             next_step=step,
         )
 

@@ -9,10 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_settings import WheelPart
+
+if TYPE_CHECKING:
+    from hermpkg_build.core.target import ModelPackage
 
 MODE = 0o644
 """The mode of artifacts in wheels, whatever the umask: it is a part of a wheel's bytes."""
@@ -67,6 +70,11 @@ def workspace_inputs(targets: Sequence[str], project: str, *, cache_dir: str = "
 
 def artifact_names(targets: Sequence[str], project: str) -> list[str]:
     """List the file names of artifacts, without building them. Raises HermpkgError."""
+    return [os.path.basename(target.output) for target in packages_among(targets, project)]
+
+
+def packages_among(targets: Sequence[str], project: str) -> list[ModelPackage]:
+    """List the targets that make artifacts. Raises HermpkgError."""
     from hermpkg_build.core.target import ModelPackage
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.loading.loader import Loader
@@ -81,7 +89,7 @@ def artifact_names(targets: Sequence[str], project: str) -> list[str]:
         Loader(workspace, SourceTree()), list(targets), package="" if package == os.curdir else package
     )
     loaded = [requested.targets[label] for label in requested.labels]
-    return [os.path.basename(target.output) for target in loaded if isinstance(target, ModelPackage)]
+    return [target for target in loaded if isinstance(target, ModelPackage)]
 
 
 def places_of(artifacts: Mapping[str, str], folder: str) -> dict[str, str]:

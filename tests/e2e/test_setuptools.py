@@ -321,7 +321,15 @@ def test_projects_that_ask_for_nothing_get_nothing(make_project):
     (project.root / "pyproject.toml").write_text(text.partition("[tool.hermpkg]")[0])
     project.run("setup.py", "-q", "build")
     assert not (project.root / "build/lib/acme/artifacts/greeter.pt").exists()
-    assert "needs targets" in project.run("setup.py", "package_model", code=1)
+    assert "needs targets: --targets //models:resnet, or" in project.run("setup.py", "package_model", code=1)
+
+
+def test_what_is_missing_is_told_with_an_artifact_of_the_workspace(make_project):
+    project = make_project()
+    text = (project.root / "pyproject.toml").read_text()
+    (project.root / "pyproject.toml").write_text(f"{text.partition('[tool.hermpkg]')[0]}[tool.hermpkg]\n")
+    told = project.run("setup.py", "package_model", code=1)
+    assert "needs targets: --targets //training:greeter, or" in told
 
 
 def test_editable_installations_have_the_artifact_in_the_source_tree(make_project):

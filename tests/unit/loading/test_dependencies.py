@@ -82,12 +82,24 @@ def test_wrong_dependencies(files: WorkspaceFiles, deps: str, place: int, summar
     assert dict(error.facts)["needed by"] == "//p:l, deps"
 
 
+def test_a_folder_with_a_target_of_its_name(files: WorkspaceFiles) -> None:
+    files.build("", 'model_package(name = "art", deps = [":app"])\n')
+    files.build("app", 'python_modules(name = "app", srcs = [])\n')
+    with pytest.raises(LabelError, match="//:app is a folder, and labels name files and targets") as caught:
+        files.target("//:app")
+    assert caught.value.next_step == "did you mean '//app'?"
+
+
 @pytest.mark.parametrize(
     ("label", "summary", "step"),
     [
         (":gone.txt", "no such target: //p:gone.txt", "did you mean '//p:gone2.txt'?"),
         ("secret.txt", "no such target: //p:secret.txt", "did you mean '//q:secret.txt'?"),
-        (":folder", "//p:folder is a folder, and labels name files", "name the files in it"),
+        (
+            ":folder",
+            "//p:folder is a folder, and labels name files and targets",
+            "name the files in it, or a target",
+        ),
         (":art", "resources takes a file, and //p:art is a model_package target", ""),
         (
             "//q:secret.txt",
