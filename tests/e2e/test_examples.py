@@ -106,3 +106,34 @@ def test_the_questions_that_pages_ask_of_the_vision_model_have_answers(built, re
     for words in sorted(asked):
         outcome = workspace.run(*words)
         assert outcome.code == 0, f"{words}\n{outcome.stderr}"
+
+
+FOLLOWED = ("what-is-in-it", "get-the-tensors-out", "when-bytes-differ", "while-you-work", "scan-a-file")
+"""How-to guides whose commands are about a model that is there, or a file of it."""
+
+NOT_FOLLOWED = {
+    "watch": "has no end",
+    "verify --rebuild": "tests/e2e/test_verify_rebuild.py",
+}
+
+
+@pytest.mark.slow
+def test_the_commands_of_how_to_guides_work(built, repository):
+    workspace, artifact, hidden, *_ = built
+    if hidden != "models":
+        pytest.skip("pages ask of the vision model")
+    for name in ("resnet", "model", "old", "new", "before", "after"):
+        (workspace.root / f"{name}.pt").unlink(missing_ok=True)
+        shutil.copy(artifact, workspace.root / f"{name}.pt")
+    assert workspace.run("lock").code == 0
+    ran = 0
+    for page in FOLLOWED:
+        for words in commands_of((repository / f"docs/how-to/{page}.md").read_text(encoding="utf-8")):
+            if words[0] in NOT_FOLLOWED or f"{words[0]} {words[-1]}" in NOT_FOLLOWED:
+                continue
+            named = [f"{ran}.safetensors" if word == ".." else word for word in words]
+            named = [str(workspace.root / "b.json") if word.startswith("/tmp/") else word for word in named]
+            outcome = workspace.run(*named, *(["--no-open"] if words[0] == "look" else []))
+            assert outcome.code in ({0, 3} if words[0] == "scan" else {0}), f"{words}\n{outcome.stderr}"
+            ran += 1
+    assert ran >= 15
