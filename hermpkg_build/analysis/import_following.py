@@ -188,7 +188,7 @@ class Follower:
         elif meaning.fault is not None and not optional:
             failing = _edge(source, imported, meaning.named)
             reading.happens(Fault(meaning.fault, failing, imported.names))
-        else:
+        elif imported.names or meaning.fault is not None:
             for name in self.resolver.not_found(imported, meaning):
                 reading.note(reading.unmet, name, imported)
         for name in meaning.modules if self._whole_packages else self._named_by(imported, meaning):
@@ -198,12 +198,13 @@ class Follower:
 
     def _may_be_absent(self, source: ModuleSource, imported: Import, meaning: Meaning) -> bool:
         """Whether there is no module of this name, and code runs till it asks for it, or without."""
+        may_lack = source.origin in self._may_lack
+        if not (_DEFERRED if may_lack else _OPTIONAL)[imported.context]:
+            return False
         named = meaning.named
         if meaning.fault not in (None, ProblemKind.NOT_FOUND) or not self.resolver.is_absent(named):
             return False
-        if source.origin in self._may_lack:
-            return _DEFERRED[imported.context]
-        return _OPTIONAL[imported.context] and self.verdict(named).policy is Policy.MOCK
+        return may_lack or self.verdict(named).policy is Policy.MOCK
 
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import binds to names: submodules, with their package where it is named."""

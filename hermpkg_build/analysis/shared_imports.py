@@ -22,7 +22,7 @@ from hermpkg_build.analysis.workspace_modules import SeenModules, WorkspaceModul
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.import_facts import Import
-from hermpkg_build.core.module_names import parents_of
+from hermpkg_build.core.module_names import with_parents
 from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.dataclass import dataclass
@@ -156,11 +156,9 @@ class _Graph:
             return None
         return _Answer(found, self._rests_on(asked.names, asked.unregistered))
 
-    def _rests_on(self, names: Iterable[str], unregistered: Iterable[str]) -> _Rests:
+    def _rests_on(self, names: Collection[str], unregistered: Iterable[str]) -> _Rests:
         modules = self._modules
-        given = {name for name in names if name in modules}
-        for name in names:
-            given.update(parent for parent in parents_of(name) if parent in modules)
+        given = {name for name in with_parents(names) if name in modules}
         owners: set[int] = set()
         others = []
         for name in given:
