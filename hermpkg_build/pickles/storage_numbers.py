@@ -71,6 +71,8 @@ def renumber_storages(data: bytes, key_offsets: Sequence[tuple[int, int]], keys:
     of a BININT opcode. Raises ActionError where the pickle has no such key there, or a new key needs more
     bytes.
     """
+    if not key_offsets:
+        return data
     patched = bytearray(data)
     for offset, key in key_offsets:
         if offset < 1 or key >= len(keys) or data[offset - 1 : offset + 4] != encode_storage_key(key):

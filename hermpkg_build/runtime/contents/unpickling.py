@@ -17,13 +17,18 @@ from hermpkg_build.runtime.contents.tensor_storages import StorageSource, beyond
 if TYPE_CHECKING:
     from hermpkg_build.trust.gate import Gate
 
-_READ_AHEAD = 1 << 17
-
 # Names that numpy has dropped and that old pickles use.
 _DROPPED_NAMES: dict[tuple[str, str], object] = {("numpy", "str"): str, ("numpy", "bool"): bool}
 
 _MOVED_PACKAGES = {"numpy.core": "numpy._core", "numpy._core": "numpy.core"}
 """Packages that some versions have under the one name, and some under the other."""
+
+
+class _Peekable(io.BytesIO):
+    """The unpickler reads ahead only from streams that can peek: here all at once, which copies nothing."""
+
+    def peek(self, _size: int) -> bytes:
+        return self.getvalue()[self.tell() :]
 
 
 class PackageUnpickler(pickle.Unpickler):
@@ -36,12 +41,11 @@ class PackageUnpickler(pickle.Unpickler):
         load: PickleLoad | None = None,
         gate: Gate | None = None,
     ) -> None:
-        # Buffered, because the unpickler reads ahead only from streams that can peek; BytesIO cannot.
-        super().__init__(io.BufferedReader(io.BytesIO(data), _READ_AHEAD))
+        super().__init__(_Peekable(data))
         self._import_statement = import_statement
         self._load = load
         self._gate = gate
-        protocol = data[1] if data[:1] == pickle.PROTO else 0
+        protocol = int.from_bytes(data[1:2], "little") if data[:1] == pickle.PROTO else 0
         self._python2_names = protocol < 3
         self._dotted_names = protocol >= 4
 

@@ -11,6 +11,8 @@ import textwrap
 
 import pytest
 
+from hermpkg_build.runtime.contents.unpickling import PackageUnpickler
+
 SHAPES = """
     class Outer:
         class Inner:
@@ -131,3 +133,22 @@ def test_nothing_of_this_imports_torch(artifact) -> None:
     """
     path = artifact({"shapes.py": SHAPES, "p/x.pkl": pickled("shapes", "Point")})
     subprocess.run([sys.executable, "-c", textwrap.dedent(script), path], check=True)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_that_ends_early_or_goes_on_is_read_as_pickle_reads_it(protocol):
+    data = pickle.dumps([*range(300), "word" * 50_000, b"bytes" * 50_000, {"a": 1.5}], protocol)
+    ends = [*range(60), *range(60, len(data), 5_003), *range(len(data) - 60, len(data))]
+    assert any(outcome_of(pickle.loads, data[:end]) is EOFError for end in ends)
+    for read in [data + b"more", *(data[:end] for end in ends)]:
+        assert outcome_of(lambda data: PackageUnpickler(__import__, data).load(), read) == outcome_of(
+            pickle.loads, read
+        ), len(read)
+
+
+def outcome_of(load, data):
+    """The object, or the type of what is raised."""
+    try:
+        return load(data)
+    except (EOFError, ValueError, IndexError, pickle.UnpicklingError) as error:
+        return type(error)
