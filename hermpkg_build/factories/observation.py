@@ -286,6 +286,12 @@ class FileObserver:
         elif self._native is not None:
             self._native.watch_for_processes(self.named.take_folders())
 
+    def note_process(self) -> None:
+        """Note that a process is started of which no event tells: it can read and look at any source."""
+        self.looks.note_all()
+        if self._native is not None and not self._forked:
+            self._native.watch_for_processes(self.named.take_folders())
+
     def _note_named(self) -> None:
         """Note what words name: before it tells of that, in a forked process."""
         for path in self.named.unchanged():
