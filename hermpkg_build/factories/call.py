@@ -80,10 +80,17 @@ def check_arguments(factory: str, function: Any, arguments: Mapping[str, Json], 
         unknown = next((name for name in arguments if name not in names), "")
         raise ActionError(
             f"{factory} does not take these args: {error}",
-            location=_definition(function, places),
+            location=definition_of(function, places),
             facts=[("signature", f"{factory.partition(':')[2]}{signature}")],
             next_step=question(unknown, names) if unknown else NEEDS,
         ) from error
+
+
+def returns_nothing(factory: str, location: Location | None = None) -> ActionError:
+    """Make the error on a factory that returns None."""
+    return ActionError(
+        f"{factory} returns None, which is no model", location=location, next_step="let it return the model"
+    )
 
 
 def _file_of(module: Any, places: Places) -> Location | None:
@@ -91,7 +98,7 @@ def _file_of(module: Any, places: Places) -> Location | None:
     return Location(places.short_path(path)) if path else None
 
 
-def _definition(function: Any, places: Places) -> Location | None:
+def definition_of(function: Any, places: Places) -> Location | None:
     """Where a function, or the constructor of a class, is written."""
     target = vars(function).get("__init__") if isinstance(function, type) else inspect.unwrap(function)
     code = getattr(getattr(target, "__func__", target), "__code__", None)

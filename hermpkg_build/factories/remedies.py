@@ -14,6 +14,11 @@ from hermpkg_build.printable import pasteable
 _ABSENT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '__main__'")
 _POINTER_READ = re.compile(r"invalid load key, 'v'|Unsupported operand 118\b|header too large")
 """What torch and safetensors say of a text that begins with ``version``."""
+_NO_GPU = re.compile(
+    r"not compiled with CUDA|CUDA is not available|no NVIDIA driver|No CUDA GPUs"
+    r"|torch\.cuda\.is_available\(\) is False"
+)
+"""What torch says where code asks for a GPU of a machine that has none."""
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 
 
@@ -77,6 +82,13 @@ def _remedy(error: BaseException) -> str:
         return (
             "where the file is kept by Git LFS, it is a pointer to its content until that is fetched:"
             "\n    git lfs pull"
+        )
+    if _NO_GPU.search(str(error)):
+        return (
+            "make the model on the CPU, without .cuda() and with\n"
+            '    torch.load(..., map_location="cpu")\n'
+            "who loads the artifact says where its tensors go:\n"
+            '    importer.load_pickle("model", "model.pkl", map_location="cuda")'
         )
     if isinstance(error, NameError) and error.name == "get_ipython":
         return (

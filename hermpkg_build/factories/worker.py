@@ -34,7 +34,7 @@ from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
-from hermpkg_build.factories.call import check_arguments, find_factory
+from hermpkg_build.factories.call import check_arguments, definition_of, find_factory, returns_nothing
 from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.late_collection import collecting_late
@@ -203,6 +203,8 @@ def make(request: ModelRequest, factory: Callable[..., Any], places: Places) -> 
     # Once more: modules that were imported since then may have drawn random numbers.
     _seed_all(request.seed)
     model = factory(**request.arguments)
+    if model is None:
+        raise returns_nothing(request.factory, definition_of(factory, places))
     if request.weights is not None:
         load_weights(
             model,

@@ -77,11 +77,6 @@ def factory_parts(factory: str, beside: str = "") -> tuple[str, str]:
     return place, function
 
 
-def returns_nothing(factory: str) -> ActionError:
-    """Make the error on a factory that returns None."""
-    return ActionError(f"{factory} returns None, which is no model", next_step="let it return the model")
-
-
 def _named(factory: str) -> str:
     """The factory by the name of its module, whose folder is on the path now."""
     place, function = factory_parts(factory)

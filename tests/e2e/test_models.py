@@ -226,6 +226,14 @@ def test_a_factory_that_does_not_exist_is_said_with_the_name_meant(models: Any) 
     assert "make" in outcome.stderr
 
 
+def test_a_factory_that_forgets_to_return_the_model(models: Any) -> None:
+    models.write("app/factory.py", "def make(size):\n    {'forgot': 'return'}\n")
+    outcome = models.run("build", "//app")
+    assert outcome.code == 1
+    assert "app/factory.py:1: app.factory:make returns None, which is no model" in outcome.stderr
+    assert "-> let it return the model" in outcome.stderr
+
+
 def test_a_result_that_cannot_be_pickled_is_named_by_its_path(models: Any) -> None:
     models.write(
         "app/factory.py",

@@ -140,7 +140,8 @@ def run(arguments: PackArguments, console: Console) -> ExitCode:
     # What the factory prints is not the result of this command.
     with contextlib.redirect_stdout(sys.stderr):
         from hermpkg_build.exporter.destination import FileDestination
-        from hermpkg_build.generate.factory import call_factory, factory_parts, returns_nothing
+        from hermpkg_build.factories.call import returns_nothing
+        from hermpkg_build.generate.factory import call_factory, factory_parts
         from hermpkg_build.generate.pack import pack
 
         # What is wrong with words is told before the factory is called, which may take long.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +13,6 @@ from hermpkg_build.analysis.policy_maker import Wishes, decide_imports
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.canonical_json import Json
 from hermpkg_build.core.conditions import FactoryConditions
-from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.label import Label, LabelsInPackage
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
@@ -34,7 +32,6 @@ from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.generate.decided import check_names, note_on_size
-from hermpkg_build.generate.factory import returns_nothing
 from hermpkg_build.generate.made_report import versions_needed
 from hermpkg_build.loading.declared_modules import declared_modules, module_name
 from hermpkg_build.loading.workspace import Workspace
@@ -47,9 +44,6 @@ _MOST_FILES = 1_000
 """A folder of more files than that holds data, which no target lists."""
 
 _MODULES = Label("", "modules")
-
-_NOTHING = Digest.of(pickle.dumps(None, protocol=3))
-"""The pickle of a factory that returns nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +89,8 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
     """Make the model and decide on what it needs.
 
     A factory that looks for files by their paths from the root of the project is run again with these, as
-    with declared ones. Raises FactoryError where the factory fails, ActionError where
-    it returns None, and LocalEnvironmentError.
+    with declared ones. Raises FactoryError where the factory fails, and
+    LocalEnvironmentError.
     """
     with closing(open_cache(cache_directory)) as store:
         context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
@@ -112,8 +106,6 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
             else:
                 more = _files_at(made.missed, request.workspace.root) - given
                 if not more:
-                    if made.pickle == _NOTHING:
-                        raise returns_nothing(request.factory)
                     wishes = Wishes(named=request.named)
                     return _decide(context, package, made, given, wishes)
             given |= more

@@ -78,3 +78,12 @@ def test_a_pointer_of_git_lfs_that_is_read_as_a_model_is_told(tmp_path: Path) ->
         with pytest.raises(Exception) as caught:  # noqa: PT011
             read()
         assert "git lfs pull" in remedy([caught.value])
+
+
+def test_a_machine_without_a_gpu_makes_models_on_its_cpu() -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises((AssertionError, RuntimeError)) as caught:
+        torch.zeros(1).cuda()
+    assert 'map_location="cpu"' in remedy([caught.value])
