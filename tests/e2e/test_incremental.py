@@ -230,7 +230,7 @@ def test_a_file_that_goes_while_the_model_is_made(app):
 
         def make():
             if not os.path.exists({str(data)!r}):
-                return None
+                return []
             with open({str(data)!r}) as file:
                 found = file.read()
             os.remove({str(data)!r})

@@ -47,7 +47,7 @@ def made(models: Any, **options: Any) -> Any:
         ("os.listdir(os.path.dirname(path))", [], ["file.txt"]),
         ("[entry.name for entry in os.scandir(os.path.dirname(path))]", [], ["file.txt"]),
         ("os.path.lexists(path)", False, True),
-        ("read_or_none(path)", None, "text"),
+        ("[read_or_none(path)]", [None], ["text"]),
     ],
 )
 @pytest.mark.parametrize("place", ["workspace", "library", "elsewhere"])

@@ -75,9 +75,10 @@ UNSEEN = {
     ),
     "native": "import ctypes; return ctypes.CDLL(None).open(__file__.encode(), 0) > 0",
     "fault": (
-        "import faulthandler, tempfile; file = tempfile.TemporaryFile(); faulthandler.dump_traceback(file)"
+        "import faulthandler, tempfile; file = tempfile.TemporaryFile(); faulthandler.dump_traceback(file)\n"
+        "    return 1"
     ),
-    "allocations": "import tracemalloc; tracemalloc.start(); tracemalloc.stop()",
+    "allocations": "import tracemalloc; tracemalloc.start(); tracemalloc.stop(); return 1",
     "process": "import subprocess; return subprocess.check_output(['cat', __file__])",
     "marshalled": "import marshal; return marshal.dumps(make.__code__)",
     "tracing": "import sys; sys.setprofile(lambda *event: None); sys.setprofile(None); return 1",
