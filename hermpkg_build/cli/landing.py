@@ -109,13 +109,13 @@ def _recipe(arguments: LandingArguments, archive: ArchiveReader, console: Consol
 def _recipe_of_ranges(arguments: LandingArguments, archive: ArchiveReader, console: Console) -> Recipe:
     """Return what to install for an artifact that does not record its environment."""
     from hermpkg_build.environment.kept import Recipe
-    from hermpkg_build.inspection.contents import contents_of
+    from hermpkg_build.inspection.contents import manifest_of
     from hermpkg_build.inspection.groups import Belongings
     from hermpkg_build.inspection.requirements import needed_by, requirement_of
 
     _check_trust(archive)
-    contents = contents_of(archive)
-    needed = needed_by(contents, Belongings(archive, contents.manifest))
+    manifest = manifest_of(archive)
+    needed = needed_by(manifest, Belongings(archive, manifest))
     unknown = [each.name for each in needed if each.is_module and not (each.absent or each.optional)]
     if unknown:
         reason = "the artifact does not say what installs this module"

@@ -55,7 +55,7 @@ def overview_of(archive: ArchiveReader, pickles: PickleRecords | None = None) ->
         belongings=belongings,
         groups=belongings.groups(contents.records),
         tensors=tensors_of_archive(archive, contents.manifest, pickles),
-        needed=needed_by(contents, belongings),
+        needed=needed_by(contents.manifest, belongings),
     )
 
 

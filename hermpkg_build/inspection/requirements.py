@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.core.distribution_names import LONGEST_SPECIFIER, normalised
+from hermpkg_build.core.manifest import Manifest
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.inspection.contents import Contents
 from hermpkg_build.inspection.groups import Belongings, GroupKind
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -35,7 +35,7 @@ class Needed:
     modules: tuple[str, ...]
 
 
-def needed_by(contents: Contents, belongings: Belongings) -> tuple[Needed, ...]:
+def needed_by(manifest: Manifest | None, belongings: Belongings) -> tuple[Needed, ...]:
     """List what the artifact needs where it lands, except Python's standard library, sorted by name."""
     modules: dict[tuple[str, GroupKind], list[str]] = {}
     externs = {
@@ -48,7 +48,6 @@ def needed_by(contents: Contents, belongings: Belongings) -> tuple[Needed, ...]:
         # A module can be absent from a package that is there.
         own = name if key.kind is GroupKind.ABSENT and top_of(name) in there else top_of(name)
         modules.setdefault((key.name or own, key.kind), []).append(name)
-    manifest = contents.manifest
     versions = manifest.distributions if manifest is not None else {}
     requires = manifest.required_versions() if manifest is not None else {}
     stated = manifest.modules if manifest is not None else {}
@@ -69,6 +68,11 @@ def needed_by(contents: Contents, belongings: Belongings) -> tuple[Needed, ...]:
             )
         )
     return tuple(found)
+
+
+def unclaimed(needed: Sequence[Needed]) -> list[Needed]:
+    """Pick the modules that must be there, or may, and of which nothing says what installs them."""
+    return [each for each in needed if each.is_module and not each.absent]
 
 
 def requirements_lines(
@@ -94,7 +98,7 @@ def requirements_lines(
     if optional:
         yield "# used where they are installed:"
         yield from (_commented(_line(each)) for each in optional)
-    modules = [each for each in needed if each.is_module and not each.absent]
+    modules = unclaimed(needed)
     if modules:
         yield "# modules of which the artifact does not say what installs them:"
         for each in modules:

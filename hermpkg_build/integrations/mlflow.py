@@ -224,14 +224,13 @@ def requirements_of(file: str | os.PathLike[str]) -> list[str]:
     from importlib.metadata import packages_distributions
 
     from hermpkg_build.archive.reader import ArchiveReader
-    from hermpkg_build.inspection.contents import Contents, manifest_of
+    from hermpkg_build.inspection.contents import manifest_of
     from hermpkg_build.inspection.groups import Belongings
     from hermpkg_build.inspection.requirements import needed_by, requirements_lines
 
     with ArchiveReader(os.fspath(file)) as archive:
         manifest = manifest_of(archive)
-        contents = Contents(root=archive.root, records=(), manifest=manifest)
-        needed = needed_by(contents, Belongings(archive, manifest))
+        needed = needed_by(manifest, Belongings(archive, manifest))
     owners = packages_distributions() if any(each.is_module for each in needed) else None
     lines = requirements_lines(needed, artifact="", python_version="", owners=owners)
     stated = [line.partition("  #")[0] for line in lines if not line.startswith("#")]

@@ -142,6 +142,40 @@ def test_another_environment_is_told(landed: Landing) -> None:
     assert (difference["name"], difference["locked"], difference["installed"]) == ("words-lib", "1.5", "")
 
 
+def test_modules_that_no_distribution_installs_are_named_and_looked_for(landing: Landing) -> None:
+    site = {"PYTHONPATH": str(landing.site)}
+    loose, maybe = (landing.workspace.write(f"../si te/{name}.py", "") for name in ("loose", "maybe"))
+    source = "import loose\ntry:\n    import maybe\nexcept ImportError:\n    pass\n"
+    landing.workspace.write("app/helper.py", source)
+    landing.build()
+
+    def check() -> tuple[int, list[str]]:
+        outcome = landing.run("--json", "env", "--check", str(landing.artifact), env=site)
+        assert outcome.json["differences"] == []
+        return outcome.code, outcome.json["missing_modules"]
+
+    told = landing.run("env", str(landing.artifact))
+    assert [line for line in told.stderr.splitlines() if "loose, maybe" in line]
+    assert landing.run("--json", "env", str(landing.artifact)).json["modules"] == ["loose", "maybe"]
+    assert check() == (0, [])
+    maybe.unlink()
+    assert check() == (0, ["maybe"])
+    loose.unlink()
+    assert check() == (3, ["loose", "maybe"])
+
+
+def test_an_artifact_that_needs_only_such_modules_names_them(workspace: Workspace) -> None:
+    workspace.write("../site/loose.py", "")
+    workspace.write("app/__main__.py", "import loose\n")
+    workspace.build_file(BUILD)
+    built = workspace.run("build", "//app:art", env={"PYTHONPATH": str(workspace.root.parent / "site")})
+    assert built.code == 0, built.stderr
+
+    told = workspace.run("env", "hermpkg-out/app/art.pt")
+
+    assert (told.code, "does not record" in told.stderr, "loose" in told.stderr) == (1, True, True)
+
+
 def test_the_next_command_can_be_pasted_whatever_the_file_is_called(landed: Landing) -> None:
     copy = shutil.copy(landed.artifact, landed.workspace.root / "it's my ä model.pt")
     outcome = landed.run("env", "--check", str(copy))

@@ -20,6 +20,7 @@ from hermpkg_build.printable import pasteable
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
+    from hermpkg_build.core.manifest import Manifest
     from hermpkg_build.environment.comparison import Difference
     from hermpkg_build.environment.locked import LockedEnvironment
 
@@ -69,25 +70,28 @@ def run(arguments: EnvArguments, console: Console) -> ExitCode:
     the project: the file that ``environment`` in ``[tool.hermpkg]`` names, or else ``pylock.toml``,
     ``uv.lock``, ``poetry.lock`` or a ``requirements.txt`` with hashes at the root of the workspace. What is
     installed decides, though: where the lock says otherwise, the build warns. Distributions of which only the
-    version is known stand in the table ``tool.hermpkg``.
+    version is known stand in the table ``tool.hermpkg``. Extern modules that no distribution installs, which
+    no such list can have, are named besides.
 
     ``--check`` judges the Python that runs it, or the one that ``--python`` names: 3 says that a distribution
-    is missing, or has a version that the artifact does not accept.
+    is missing, or has a version that the artifact does not accept, or that such a module cannot be found.
     """
     from hermpkg_build.cli.building import open_artifact
     from hermpkg_build.environment.reading import environment_in
     from hermpkg_build.inspection.contents import manifest_of
+    from hermpkg_build.inspection.groups import Belongings
+    from hermpkg_build.inspection.requirements import needed_by, unclaimed
 
     _check_options(arguments)
     go_on_where_chosen(arguments, arguments.artifact)
     with open_artifact(arguments.artifact, arguments, console) as archive:
         environment = environment_in(archive)
         manifest = manifest_of(archive)
-        if environment is None:
-            raise _records_none(arguments.artifact, archive)
-        requires = manifest.required_versions() if manifest is not None else {}
+        modules = [each.name for each in unclaimed(needed_by(manifest, Belongings(archive, manifest)))]
+        if environment is None or manifest is None:
+            raise _records_none(arguments.artifact, archive, modules)
     if arguments.check:
-        return _check(arguments, environment, requires, console)
+        return _check(arguments, environment, manifest, console)
     if arguments.resolve:
         from hermpkg_build.environment.installers import find_installer
         from hermpkg_build.environment.resolving import with_hashes
@@ -95,8 +99,12 @@ def run(arguments: EnvArguments, console: Console) -> ExitCode:
         environment = with_hashes(
             environment, find_installer(arguments.installer), arguments.find_links or ""
         )
-    _give(arguments, environment, console)
+    _give(arguments, environment, modules, console)
     _tell_unproven(arguments, environment, console)
+    if modules:
+        console.note(
+            f"needed besides, from where nothing says, nor in which version: {listed(modules, _MOST_LISTED)}"
+        )
     return ExitCode.SUCCESS
 
 
@@ -107,21 +115,27 @@ def _check_options(arguments: EnvArguments) -> None:
         raise CommandLineError("--find-links says where --resolve looks: give both")
 
 
-def _records_none(artifact: str, archive: ArchiveReader) -> HermpkgError:
+def _records_none(artifact: str, archive: ArchiveReader, modules: Sequence[str]) -> HermpkgError:
     return HermpkgError(
         f"{artifact} does not record an environment",
-        facts=[("file", archive.name)],
+        facts=[
+            ("file", archive.name),
+            *([("needed, from where nothing says", listed(modules, _MOST_LISTED))] if modules else []),
+        ],
         next_step="build it with this version of hermpkg, where it needs anything that is installed\n"
         f"what its manifest tells: hermpkg inspect {artifact} --requirements",
     )
 
 
-def _give(arguments: EnvArguments, environment: LockedEnvironment, console: Console) -> None:
-    """Print the environment, or write it to the file."""
+def _give(
+    arguments: EnvArguments, environment: LockedEnvironment, modules: Sequence[str], console: Console
+) -> None:
+    """Print the environment, or write it to the file; `modules` are those that no distribution installs."""
     from hermpkg_build.core.json_codec import to_json
     from hermpkg_build.environment.pylock import pylock_text
     from hermpkg_build.environment.requirements_text import has_hash, requirements_lines
 
+    value = {**to_json(environment), "modules": [*modules]}
     if arguments.requirements:
         found = environment.distributions
         hashes = all(map(has_hash, found))
@@ -130,14 +144,14 @@ def _give(arguments: EnvArguments, environment: LockedEnvironment, console: Cons
     else:
         text = pylock_text(environment)
     if arguments.output is None:
-        console.give_json(to_json(environment))
+        console.give_json(value)
         console.say_all(text.splitlines())
         return
     from hermpkg_build.disk.replacing import replace_file
 
     with writing("the environment", arguments.output):
         replace_file(arguments.output, text.encode())
-    console.give_json({"path": arguments.output, **to_json(environment)})
+    console.give_json({"path": arguments.output, **value})
     console.mention(f"{arguments.output}  {counted(len(environment.distributions), 'distribution')}")
 
 
@@ -152,7 +166,7 @@ def _tell_unproven(arguments: EnvArguments, environment: LockedEnvironment, cons
 
 
 def _check(
-    arguments: EnvArguments, environment: LockedEnvironment, requires: Mapping[str, str], console: Console
+    arguments: EnvArguments, environment: LockedEnvironment, manifest: Manifest, console: Console
 ) -> ExitCode:
     from dataclasses import asdict
 
@@ -160,15 +174,27 @@ def _check(
     from hermpkg_build.analysis.search_path import environment_search_path
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.environment.comparison import differences
+    from hermpkg_build.runtime.contents.checks import missing_modules
 
+    requires = manifest.required_versions()
     installed = Distributions(environment_search_path(), SourceTree())
     found = differences(environment, installed, requires)
-    refused = [each for each in found if not each.is_allowed]
-    console.give_json({"matches": not refused, "differences": [asdict(each) for each in found]})
-    for line in aligned(_rows(found, requires)):
+    missing = missing_modules(manifest)
+    refused = [
+        *(each.name for each in found if not each.is_allowed),
+        *(name for name, is_optional in missing.items() if not is_optional),
+    ]
+    console.give_json(
+        {
+            "matches": not refused,
+            "differences": [asdict(each) for each in found],
+            "missing_modules": sorted(missing),
+        }
+    )
+    for line in aligned([*_rows(found, requires), *_module_rows(missing)]):
         console.say(line)
     if refused:
-        console.mention(bad("differs"), f"  {counted(len(refused), 'distribution')} not as built")
+        console.mention(bad("differs"), f"  {counted(len(refused), 'requirement')} not as built")
         command = pasteable("hermpkg", "run", arguments.artifact)
         console.note(f"to run it in an environment of its own: {command}")
         return ExitCode.TESTS_FAILED
@@ -181,3 +207,8 @@ def _rows(found: Sequence[Difference], requires: Mapping[str, str]) -> Iterator[
         state = f"{each.installed} is installed" if each.installed else "missing"
         allowed = f"allowed: {requires.get(each.name, '')}" if each.is_allowed else ""
         yield each.name, f"built with {each.locked}", state, allowed
+
+
+def _module_rows(missing: Mapping[str, bool]) -> Iterator[tuple[str, ...]]:
+    for name, is_optional in sorted(missing.items()):
+        yield name, "no distribution says", "missing", "used where it is there" if is_optional else ""

@@ -194,7 +194,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
                 problems.append((name, f"{installed} is installed, {shown} is required"))
         elif built_with and _public(installed) != _public(built_with):
             drift.append((name, f"{installed} is installed, {built_with} was there at build time"))
-    for name, is_optional in _missing_modules(manifest).items():
+    for name, is_optional in missing_modules(manifest).items():
         (drift if is_optional else problems).append((name, "cannot be found"))
     if mode == "error":
         problems += drift
@@ -237,7 +237,7 @@ class _PartsOfDistributions:
         return found
 
 
-def _missing_modules(manifest: Manifest) -> dict[str, bool]:
+def missing_modules(manifest: Manifest) -> dict[str, bool]:
     """Find top-level extern modules that no distribution provides and that are missing; import none.
 
     Maps each to whether everything that the artifact takes of it is optional.
