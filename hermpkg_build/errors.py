@@ -162,6 +162,14 @@ class ArchiveError(HermpkgError):
         return ArchiveError(self.summary, facts=[("file", name), *self.facts], next_step=self.next_step)
 
 
+class ArchiveNotFoundError(ArchiveError):
+    """There is nothing at `path`, where an archive was asked for."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("there is no such file", facts=[("file", path)])
+        self.path = path
+
+
 class PackageTestError(HermpkgError):
     """A package_test ran and did not pass."""
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar, final
 
 from hermpkg_build.disk.descriptors import READ, read_at, read_into
-from hermpkg_build.errors import ArchiveError
+from hermpkg_build.errors import ArchiveError, ArchiveNotFoundError
 
 _MOST_AT_ONCE = 1 << 30
 """A system call reads at most some 2 GiB."""
@@ -110,8 +110,8 @@ class _FileState(NamedTuple):
 class ArchiveFile(ArchiveBytes):
     """The bytes of an archive, `view`, which are those of a file or in memory.
 
-    `source` is a path, bytes, or a binary stream, which is read whole. Raises ArchiveError where there is no
-    such file.
+    `source` is a path, bytes, or a binary stream, which is read whole. Raises ArchiveNotFoundError, and
+    ArchiveError for a file that cannot be opened.
     """
 
     def __init__(self, source: ArchiveSource) -> None:
@@ -226,6 +226,8 @@ class ArchiveFile(ArchiveBytes):
         if isinstance(source, (str, os.PathLike)):
             try:
                 return self._map_file(os.fspath(source))
+            except FileNotFoundError:
+                raise ArchiveNotFoundError(self.name) from None
             except OSError as error:
                 raise ArchiveError(
                     "the archive cannot be opened",

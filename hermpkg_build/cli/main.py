@@ -18,6 +18,7 @@ from hermpkg_build.cli.console import Console, error_json
 from hermpkg_build.cli.output import discard_output
 from hermpkg_build.core.user_file import user_settings_path
 from hermpkg_build.errors import (
+    ArchiveNotFoundError,
     BuildInterruptedError,
     CommandLineError,
     ExitCode,
@@ -52,6 +53,11 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         discard_output()  # the reader has seen enough
         return ExitCode.SUCCESS
+    except ArchiveNotFoundError as error:
+        from hermpkg_build.cli.missing_files import step_to_artifact
+
+        error.next_step = step_to_artifact(error.path, arguments)
+        return _report(error, console)
     except HermpkgError as error:
         return _report(error, console)
     except KeyboardInterrupt:

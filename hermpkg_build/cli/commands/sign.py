@@ -12,7 +12,13 @@ from hermpkg_build.cli.signing_options import SigningArguments, signing_identity
 from hermpkg_build.cli.styles import strong
 from hermpkg_build.core.file_kinds import SIGNATURE
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.errors import ArchiveError, CommandLineError, ExitCode, LocalEnvironmentError
+from hermpkg_build.errors import (
+    ArchiveError,
+    ArchiveNotFoundError,
+    CommandLineError,
+    ExitCode,
+    LocalEnvironmentError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +69,8 @@ def run(arguments: SignArguments, console: Console) -> ExitCode:
             place = arguments.signature or signature_path(path)
             write_signature(place, data)
         except FileNotFoundError as error:
+            if error.filename == path:
+                raise ArchiveNotFoundError(path) from None
             raise ArchiveError("there is no such file", facts=[("file", str(error.filename))]) from None
         except OSError as error:
             raise LocalEnvironmentError(

@@ -24,7 +24,7 @@ from hermpkg_build.archive.layout import (
 )
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
-from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
+from hermpkg_build.errors import ArchiveError, ArchiveNotFoundError, LocalEnvironmentError
 
 _LONGEST_VERSION = 9
 _LARGEST_VERSION = 64 << 10
@@ -44,7 +44,7 @@ Source: TypeAlias = ArchiveSource | TorchFileReader
 """A path, a binary stream, bytes, or torch's PyTorchFileReader."""
 
 
-class ArtifactNotFoundError(ArchiveError, FileNotFoundError):
+class ArtifactNotFoundError(ArchiveNotFoundError, FileNotFoundError):
     """There is no file or folder at the path."""
 
 
@@ -95,7 +95,7 @@ def local_source(source: Source) -> Source:
 def check_exists(source: Source) -> None:
     """Raise ArtifactNotFoundError for a path that leads nowhere."""
     if isinstance(source, (str, os.PathLike)) and not os.path.exists(source):
-        raise ArtifactNotFoundError("there is no such file", facts=[("file", os.fspath(source))])
+        raise ArtifactNotFoundError(os.fspath(source))
 
 
 def _open(source: Source | ArchiveBytes) -> Archive:

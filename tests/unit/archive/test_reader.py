@@ -295,7 +295,11 @@ def test_what_is_no_archive(tmp_path: Path) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    for name, word in (("none", "No such file"), ("fifo", "device, pipe or socket"), (".", "a folder")):
+    for name, word in (
+        ("none", "there is no such file"),
+        ("fifo", "device, pipe or socket"),
+        (".", "a folder"),
+    ):
         with pytest.raises(ArchiveError, match=word):
             ArchiveReader(tmp_path / name)
 
