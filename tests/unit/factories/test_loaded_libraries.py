@@ -39,6 +39,8 @@ def test_a_folder_whose_name_begins_like_the_systems_is_not_the_systems(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loaded_libraries, "loaded_libraries", lambda: [*OURS, *SYSTEMS])
+    # Those that are mapped in this process are what tests before this one left.
+    monkeypatch.setattr(loaded_libraries, "mapped_files", set)
     folders = ["/libs", "/usr/lib", "/lib64", "/usr/libraries/", "relative"]
     monkeypatch.setenv("LD_LIBRARY_PATH", os.pathsep.join(folders))
     seen = with_libraries(ObservedFiles(), places, str(tmp_path / "scratch"))
