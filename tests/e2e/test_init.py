@@ -205,6 +205,12 @@ def test_an_artifact_joins_what_build_files_say_already(plain, before):
         taken = plain.run("init", "app.nets.other:make")
         assert taken.code == 2
         assert "hermpkg init app.nets.other:make --name make" in taken.stderr
+        misspelt = plain.run("init", "app.nets.other:maek")
+        assert misspelt.code == 2
+        assert (
+            "src/app/nets/other.py defines no maek\n  -> did you mean 'app.nets.other:make'?"
+            in misspelt.stderr
+        )
     outcome = plain.run("init", "app.nets.other:make", "--name", "other")
     assert outcome.code == 0, outcome.stdout + outcome.stderr
     for path, text in before.items():

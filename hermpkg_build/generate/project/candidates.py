@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.generate.project.sources import ProjectSources
 from hermpkg_build.loading.declared_modules import module_name
@@ -72,6 +73,21 @@ def parameters_of(tree: ast.Module | None, name: str) -> tuple[str, ...]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name and not node.decorator_list:
             return _needed(node)
     return ()
+
+
+def meant_instead_of(tree: ast.Module | None, name: str) -> str:
+    """The function or class of a module that is spelled most like `name`, which the module does not bind.
+
+    "" where it may bind that, or where none is much like it.
+    """
+    if tree is None:
+        return ""
+    for node in ast.walk(tree):
+        mentioned = getattr(node, "asname", None) or getattr(node, "name", getattr(node, "id", None))
+        if mentioned in (name, "*"):
+            return ""
+    known = [each.name for each in tree.body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
+    return did_you_mean(name, known)
 
 
 def example_of(tree: ast.Module | None) -> str:

@@ -18,7 +18,7 @@ from hermpkg_build.errors import CommandLineError, WorkspaceError
 from hermpkg_build.generate.decided import named_policies, told_by_reason
 from hermpkg_build.generate.factory import factory_parts
 from hermpkg_build.generate.project.build_names import choose_build_names
-from hermpkg_build.generate.project.candidates import example_of, parameters_of
+from hermpkg_build.generate.project.candidates import example_of, meant_instead_of, parameters_of
 from hermpkg_build.generate.project.files import (
     CHECK,
     ArtifactText,
@@ -120,7 +120,7 @@ class _Init:
         if not self._is_workspace:
             self._layout = roots_for_imports(path, self._layout, self._sources)
         module = self._module_by_layout(path, module)
-        self._refuse_second(name, f"{module}:{function}")
+        self._refuse_second(name, f"{module}:{function}", path)
         self._check_arguments(path, function)
         example = self._example(path, module)
         weights = self._weights()
@@ -199,10 +199,20 @@ class _Init:
             )
         return name or "model"
 
-    def _refuse_second(self, name: str, factory: str) -> None:
-        """Refuse an artifact that the workspace has, before anything runs."""
-        if self._is_workspace and not self._request.force:
+    def _refuse_second(self, name: str, factory: str, path: str = "") -> None:
+        """Before anything runs, refuse an artifact that is there, or a misspelt factory in `path`."""
+        if not self._is_workspace or self._request.force:
+            return
+        try:
             refuse_taken_name(self._workspace(), name, factory)
+        except CommandLineError:
+            module, _, function = factory.partition(":")
+            meant = meant_instead_of(self._sources.tree(path), function) if path else ""
+            if not meant:
+                raise
+            raise CommandLineError(
+                f"{path} defines no {function}", next_step=f"did you mean '{module}:{meant}'?"
+            ) from None
 
     def _workspace(self) -> Workspace:
         return Workspace(

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from hermpkg_build.generate.project.candidates import candidates, example_of
+from hermpkg_build.generate.project.candidates import candidates, example_of, meant_instead_of
 
 CLASSES = """
 from torch import nn
@@ -104,6 +104,21 @@ def test_classes_come_last_with_what_they_need(project):
 )
 def test_an_example_is_a_function_that_needs_nothing(text, name):
     assert example_of(ast.parse(text)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("def make_net(): ...", "make_net"),
+        ("class MakeNet: ...\nclass make_nets: ...", "make_nets"),
+        ("def make_net(): ...\nmake_nte = make_net", ""),
+        ("def make_net(): ...\nfrom other import make as make_nte", ""),
+        ("def make_net(): ...\nfrom other import *", ""),
+        ("def other(): ...", ""),
+    ],
+)
+def test_a_misspelt_function_is_one_that_the_module_does_not_bind(text, name):
+    assert meant_instead_of(ast.parse(text), "make_nte") == name
 
 
 def test_what_torch_hub_calls_is_proposed(project):
