@@ -18,6 +18,11 @@ def main() -> int:
     gc.set_threshold(1_000_000)
     try:
         return _run()
+    except KeyboardInterrupt:  # Most of the time of a short command goes into imports.
+        from hermpkg_build.cli.console import Console
+        from hermpkg_build.cli.main import interrupted
+
+        return interrupted(Console())
     finally:
         # Nor is anything looked through at the end of the process, which took as long as its start.
         gc.freeze()
@@ -33,14 +38,8 @@ def _run() -> int:
         return _LOCAL_ENVIRONMENT
     from hermpkg_build.cli.at_once import answered
 
-    try:
-        if answered(sys.argv[1:]):
-            return 0
-    except KeyboardInterrupt:
-        from hermpkg_build.cli.console import Console
-        from hermpkg_build.cli.main import interrupted
-
-        return interrupted(Console())
+    if answered(sys.argv[1:]):
+        return 0
     from hermpkg_build.cli.main import main as run
 
     return run()

@@ -11,7 +11,10 @@ from hermpkg_build.cli.command import CommonArguments, command
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.errors import ExitCode
+from hermpkg_build.errors import ExitCode, LocalEnvironmentError
+
+_ATTEMPTS = 100
+"""A build writes to its folder now and then, and removing it takes less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,17 +31,12 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     With ``--cache`` also what packages have left in the cache folder where they were loaded: compiled code,
     and unpacked files, environments and fetched artifacts that no process uses.
     """
-    import shutil
-
     from hermpkg_build.core.folders import OUTPUT_FOLDER
 
     removed: list[str] = []
     outputs = os.path.join(current_workspace().root, OUTPUT_FOLDER)
-    if os.path.islink(outputs):
-        os.unlink(outputs)
-        removed.append(outputs)
-    elif os.path.isdir(outputs):
-        shutil.rmtree(outputs)
+    if os.path.isdir(outputs) or os.path.islink(outputs):
+        _remove_outputs(outputs)
         removed.append(outputs)
     if arguments.cache and os.path.isdir(arguments.cache_dir):
         from hermpkg_build.store.cache import delete_cache
@@ -50,6 +48,41 @@ def run(arguments: CleanArguments, console: Console) -> ExitCode:
     for path in removed:
         console.mention(f"removed {path}")
     return ExitCode.SUCCESS
+
+
+def _remove_outputs(folder: str) -> None:
+    """Remove a folder of outputs, to which a build may write meanwhile, or the link to one.
+
+    Raises LocalEnvironmentError where the file system refuses, or a build does not cease to write.
+    """
+    import errno
+
+    # What was listed is gone, or something came after the folder was listed.
+    written_to = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
+    attempts = (_refusal(folder) for _ in range(_ATTEMPTS))
+    error = None
+    for error in attempts:
+        if error is None or not os.path.lexists(folder):
+            return
+        if error.errno not in written_to:
+            break
+    assert error is not None
+    raise LocalEnvironmentError(
+        "the outputs cannot be removed",
+        facts=[("folder", folder), ("reason", error.strerror or str(error))],
+        next_step="clean again once no build writes there" if error.errno in written_to else "",
+    ) from error
+
+
+def _refusal(folder: str) -> OSError | None:
+    """Remove a folder or a link; return what the file system says against it."""
+    import shutil
+
+    try:
+        os.unlink(folder) if os.path.islink(folder) else shutil.rmtree(folder)
+    except OSError as error:
+        return error
+    return None
 
 
 def _clean_packages(cache: str) -> Iterator[str]:
