@@ -67,8 +67,8 @@ def replace_records(
             if known.spare is not None and changes() is None:
                 return None  # The spare file is not taken for nothing.
             # The first bytes are those of tensors, whatever becomes of the records: they take longest.
-            tensors = view[: archive.end_of_tensors()]
             with (
+                view[: archive.end_of_tensors()] as tensors,
                 _target(path, known, spare) as (new, there),
                 FirstBytes(descriptor, new.descriptor, tensors, known, there=there) as first,
             ):

@@ -292,3 +292,18 @@ def test_it_ends_early_where_nothing_is_replaced(
     assert replace_records(str(path), known=without, contents=lambda _: started.wait() and None) is None
     assert threading.active_count() == threads
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_file_that_cannot_be_made_is_told_as_what_it_is(tmp_path, monkeypatch, number):
+    path = tmp_path / "a.pt"
+    write(path, dict.fromkeys(NAMES, b"x"))
+    before = path.read_bytes()
+
+    def refuse(*words, **options):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(replaced_records, "NewFile", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        replace(path, {"a.py": b"y"})
+    assert path.read_bytes() == before
