@@ -111,7 +111,6 @@ SHAPES = {
         factory="sentim.net:make",
         packed=("sentim/net.py", "sentim/words.py"),
         roots='["lib", ""]',
-        name="project",
     ),
     "poetry, packages from": Shape(
         files={
@@ -137,7 +136,6 @@ SHAPES = {
         factory="app:make",
         packed=("app.py", "conf/base.txt", "conf/more/word.txt"),
         roots='[""]',
-        name="project",
     ),
     "flit, one module with the usual name": Shape(
         files={"pyproject.toml": backend("flit_core.buildapi"), "model.py": "WORD = 'hello'\n" + PLAIN},

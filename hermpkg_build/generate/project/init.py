@@ -38,6 +38,7 @@ from hermpkg_build.generate.project.joined import joined_texts, refuse_taken_nam
 from hermpkg_build.generate.project.proposals import proposal
 from hermpkg_build.generate.project.source_roots import (
     factory_file,
+    name_by_setup_files,
     project_layout,
     roots_for_imports,
 )
@@ -190,7 +191,12 @@ class _Init:
         return choose_build_names(self._root, self._sources.folders)
 
     def _name(self) -> str:
-        given = self._request.name or project_name(self._document) or os.path.basename(self._root)
+        given = (
+            self._request.name
+            or project_name(self._document)
+            or name_by_setup_files(self._sources)
+            or os.path.basename(self._root)
+        )
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", given).strip("_.-")
         if self._request.name and name != self._request.name:
             raise CommandLineError(

@@ -210,14 +210,42 @@ def _by_setup_files(folder: str, sources: ProjectSources) -> tuple[str, str]:
     return "", ""
 
 
-def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
+def name_by_setup_files(sources: ProjectSources) -> str:
+    """The name of the distribution by ``setup.py``, whose word counts, or ``setup.cfg``; "" for none.
+
+    A name that is computed is none.
+    """
+    tree = sources.tree("setup.py") if sources.has("setup.py") else None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Call) and _is_setup(node.func):
+            for given in node.keywords:
+                if given.arg == "name":
+                    value = given.value.value if isinstance(given.value, ast.Constant) else ""
+                    return value if isinstance(value, str) else ""
+    return _setup_cfg(sources.root).get("metadata", "name", fallback="").strip()
+
+
+def _is_setup(function: ast.expr) -> bool:
+    """Whether a call is of ``setup`` or ``setuptools.setup``."""
+    return (isinstance(function, ast.Name) and function.id == "setup") or (
+        isinstance(function, ast.Attribute) and function.attr == "setup"
+    )
+
+
+def _setup_cfg(folder: str) -> configparser.ConfigParser:
+    """The ``setup.cfg`` of a folder; an empty one where there is none that can be read."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(read_limited(os.path.join(root, "setup.cfg")).decode())
-        folders = parser.get("options", "package_dir", fallback="")
-        where = parser.get("options.packages.find", "where", fallback="").strip()
+        parser.read_string(read_limited(os.path.join(folder, "setup.cfg")).decode())
     except (configparser.Error, UnicodeDecodeError, OSError):
-        return
+        return configparser.ConfigParser(interpolation=None)
+    return parser
+
+
+def _by_setup_cfg(root: str) -> Iterator[tuple[str, str]]:
+    parser = _setup_cfg(root)
+    folders = parser.get("options", "package_dir", fallback="")
+    where = parser.get("options.packages.find", "where", fallback="").strip()
     for line in folders.replace(",", "\n").splitlines():
         package, equals, folder = line.partition("=")
         if equals and not package.strip():

@@ -7,7 +7,12 @@ import os
 import pytest
 
 from hermpkg_build.errors import CommandLineError
-from hermpkg_build.generate.project.source_roots import factory_file, project_layout, roots_for_imports
+from hermpkg_build.generate.project.source_roots import (
+    factory_file,
+    name_by_setup_files,
+    project_layout,
+    roots_for_imports,
+)
 from hermpkg_build.loading.layout import Layout
 
 HATCH = {"build-system": {"build-backend": "hatchling.build"}, "project": {"name": "app"}}
@@ -106,3 +111,24 @@ def test_a_project_below_whose_settings_take_too_long_says_nothing(project):
     key = ".".join(["a"] * 50_000)
     sources = project({"a/net.py": "", "b/pyproject.toml": f"[tool.x]\n{key} = 1\n", "b/x.py": ""})
     assert "" in project_layout({}, sources).source_roots
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"setup.py": "from setuptools import setup\nsetup(name='sen-tim')"}, "sen-tim"),
+        ({"setup.py": "import setuptools\nif 1:\n    setuptools.setup(name='sentim')"}, "sentim"),
+        ({"setup.py": "setup(ext_modules=[Extension(name='other')])"}, ""),
+        ({"setup.py": "setup(name=find_name())", "setup.cfg": "[metadata]\nname = other\n"}, ""),
+        ({"setup.py": "setup(name=3)"}, ""),
+        ({"setup.py": "raise SystemExit\nsetup(name='sentim')"}, "sentim"),
+        ({"setup.py": "setup()", "setup.cfg": "[metadata]\nname = sentim\n"}, "sentim"),
+        ({"setup.py": "setup(name='own')", "setup.cfg": "[metadata]\nname = other\n"}, "own"),
+        ({"setup.cfg": "[metadata]\nversion = 1\n"}, ""),
+        ({"setup.cfg": "no settings"}, ""),
+        ({"setup.py": "x\0"}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_name_in_setup_files_is_read_and_nothing_runs(project, files, name):
+    assert name_by_setup_files(project({"a/net.py": "", **files})) == name
