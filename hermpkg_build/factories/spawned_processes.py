@@ -5,50 +5,49 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial, wraps
+from functools import wraps
 from typing import Any
 
-PREPARING = ("multiprocessing.spawn", "loky.backend.spawn", "joblib.externals.loky.backend.spawn")
+_PREPARING = ("multiprocessing.spawn", "loky.backend.spawn", "joblib.externals.loky.backend.spawn")
 """The modules that say how a new interpreter is made to find what a process is to run."""
+_MAIN = ("init_main_from_name", "init_main_from_path")
+_current: list[tuple[Sequence[str], Callable[[], object]]] = []
 
 
-class SpawnedProcesses:
-    """Adds the folders `roots` to what new processes search, and calls `starts` before each of them.
+def let_find(roots: Sequence[str], starts: Callable[[], object]) -> None:
+    """Add the folders `roots` to what new processes search, and call `starts` before each of them.
 
     They are asked to run functions of modules only: what this process runs as its main module is ours, and
-    not for them.
+    not for them. What a process has said so far counts no more, nor does what the process said that it is
+    a fork of, so that there the modules of multiprocessing stay as they were.
     """
-
-    def __init__(self, roots: Sequence[str], starts: Callable[[], object]) -> None:
-        self._roots = roots
-        self._starts = starts
-
-    def prepare(self, module: Any) -> None:
-        """Have a module of `PREPARING` do so."""
-        given = module.get_preparation_data
-
-        @wraps(given)
-        def preparing(*arguments: Any, **options: Any) -> Any:
-            self._starts()
-            data = {name: value for name, value in given(*arguments, **options).items() if name not in _MAIN}
-            return {**data, "sys_path": [*self._roots, *data.get("sys_path", ())]}
-
-        module.get_preparation_data = preparing
-
-    def prepare_loaded(self) -> None:
-        """Have those modules do so that the standard library has and this process has imported already."""
-        if (module := sys.modules.get(PREPARING[0])) is not None:
-            self.prepare(module)
-
-    def contexts(self) -> Mapping[str, Callable[[Any], AbstractContextManager[None]]]:
-        """The contexts that those modules are to be executed in."""
-        return {name: partial(_then, self.prepare) for name in PREPARING}
+    is_first = not _current
+    _current[:] = [(roots, starts)]
+    if is_first:
+        for name in _PREPARING:
+            if (module := sys.modules.get(name)) is not None:
+                _prepare(module)
 
 
-_MAIN = ("init_main_from_name", "init_main_from_path")
+def contexts() -> Mapping[str, Callable[[Any], AbstractContextManager[None]]]:
+    """The contexts that modules of multiprocessing are to be executed in."""
+    return dict.fromkeys(_PREPARING, _preparing)
 
 
 @contextmanager
-def _then(prepare: Callable[[Any], None], module: Any) -> Iterator[None]:
+def _preparing(module: Any) -> Iterator[None]:
     yield
-    prepare(module)
+    _prepare(module)
+
+
+def _prepare(module: Any) -> None:
+    given = module.get_preparation_data
+
+    @wraps(given)
+    def preparing(*arguments: Any, **options: Any) -> Any:
+        ((roots, starts),) = _current
+        starts()
+        data = {name: value for name, value in given(*arguments, **options).items() if name not in _MAIN}
+        return {**data, "sys_path": [*roots, *data.get("sys_path", ())]}
+
+    module.get_preparation_data = preparing

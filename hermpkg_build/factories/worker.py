@@ -53,7 +53,7 @@ from hermpkg_build.factories.preloading import Preloaded, go_cold
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
 from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
 from hermpkg_build.factories.source_looks import observe_torch_positions
-from hermpkg_build.factories.spawned_processes import PREPARING, SpawnedProcesses
+from hermpkg_build.factories.spawned_processes import contexts, let_find
 from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
 from hermpkg_build.factories.tracebacks import error_of_factory
 from hermpkg_build.factories.weights import load_weights
@@ -235,7 +235,7 @@ def confine(
     order_listings(request.conditions.listing)
     sys.argv = [request.factory]
     sys.path[:] = dict.fromkeys([*places.search_path, *standard_library()])
-    spawned = SpawnedProcesses(_source_roots(request), observer.note_process)
+    let_find(_source_roots(request), observer.note_process)
     finder = WorkspaceFinder(
         modules=request.modules,
         source_roots=_source_roots(request),
@@ -246,7 +246,7 @@ def confine(
             "numpy.random": partial(_seeding_numpy, seed=request.seed),
             "torch._inductor.config": _deterministic_inductor,
             "safetensors": partial(_observing_safetensors, observer=observer),
-            **spawned.contexts(),
+            **contexts(),
         },
         ahead=ahead,
     )
@@ -257,10 +257,8 @@ def confine(
         after = {
             "torch": lambda torch: torch.manual_seed(seed),
             "numpy.random": lambda numpy_random: _seed_numpy(numpy_random, seed),
-            **dict.fromkeys(PREPARING, spawned.prepare),
         }
         ahead.begin(finder, after)
-    spawned.prepare_loaded()
     _unload(request.modules)
     random.seed(request.seed)
     return finder

@@ -80,6 +80,13 @@ sys.modules[__name__] = found
 """
 
 
+POOLS = """
+import multiprocessing.spawn
+def search_path():
+    return multiprocessing.spawn.get_preparation_data("one")["sys_path"]
+"""
+
+
 class Warm:
     """A workspace, an environment with the libraries `one` and `two`, and warm processes for them."""
 
@@ -95,6 +102,7 @@ class Warm:
         self.library("two.py", TWO)
         self.library("again.py", AGAIN)
         self.library("lazy.py", LAZY)
+        self.library("pools.py", POOLS)
 
     def opened(self, *, idle_s: float = 60.0, with_build: bool = True) -> WarmProcesses:
         return WarmProcesses(
@@ -167,6 +175,10 @@ SAME = {
     "specs": (
         "import one\nspec = one.__spec__\n"
         "def make(): return one.Thing([spec.name, spec.has_location, type(spec.loader).__name__, one.part.X])"
+    ),
+    "processes that are started anew": (
+        "import pools, one, two\ndef make(): return two.Pair(pools.search_path().count(sys_path()))\n"
+        "def sys_path():\n    import os\n    return os.path.dirname(__file__)"
     ),
     "files for a while": (
         "import one, tempfile\ndef make():\n    tempfile.TemporaryFile().close()\n    return one.Thing(1)"
