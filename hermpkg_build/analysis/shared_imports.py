@@ -22,7 +22,6 @@ from hermpkg_build.analysis.workspace_modules import SeenModules, WorkspaceModul
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.graph import ModuleNode
 from hermpkg_build.core.import_facts import Import
-from hermpkg_build.core.module_names import with_parents
 from hermpkg_build.core.module_roles import Origin
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
 from hermpkg_build.dataclass import dataclass
@@ -158,7 +157,7 @@ class _Graph:
 
     def _rests_on(self, names: Collection[str], unregistered: Iterable[str]) -> _Rests:
         modules = self._modules
-        given = {name for name in with_parents(names) if name in modules}
+        given = {name for name in _with_parents(names) if name in modules}
         owners: set[int] = set()
         others = []
         for name in given:
@@ -316,3 +315,18 @@ class _AskedResolver(Resolver):
             asked.names |= names
             asked.unregistered |= unregistered
         return meaning
+
+
+def _with_parents(names: Collection[str]) -> set[str]:
+    """Return `names` and the packages that these lie in.
+
+    >>> sorted(_with_parents(["a.b.c", "a.b.d", "e"]))
+    ['a', 'a.b', 'a.b.c', 'a.b.d', 'e']
+    """
+    found = set(names)
+    for name in names:
+        parent = name.rpartition(".")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition(".")[0]
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from typing import NewType
 
 ModuleName = NewType("ModuleName", str)
@@ -72,21 +72,6 @@ def parents_of(name: str) -> Iterator[ModuleName]:
     while parent:
         yield parent
         parent = parent_of(parent)
-
-
-def with_parents(names: Collection[str]) -> set[str]:
-    """Return `names` and the packages that these lie in.
-
-    >>> sorted(with_parents(["a.b.c", "a.b.d", "e"]))
-    ['a', 'a.b', 'a.b.c', 'a.b.d', 'e']
-    """
-    found = set(names)
-    for name in names:
-        parent = name.rpartition(".")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition(".")[0]
-    return found
 
 
 def package_of_private_part(name: str) -> ModuleName | None:

@@ -75,8 +75,8 @@ def open_build(
     with ExitStack() as stack:
         stack.callback(lambda: note_durations(workspace.root, journal.durations))
         store = _open_store(workspace, cache_directory, journal, stack)
-        for text in store.warnings:
-            journal.warn(text)
+        for text in store.warnings:  # A later build may find the cache as it should be.
+            journal.warn_for_this_build(text)
         _tell_of_servers(workspace, remote, store, journal)
         results, facts = _stores(remote, store)
         shared, rebuilder, packs = _shared(remote, make_rebuilder(results), store, journal, stack)

@@ -221,3 +221,5 @@ def test_a_read_only_cache_is_read_and_warned_of(app):
     outcome = app.run("//app")
     assert outcome.code == 0
     assert "warning" in outcome.stderr
+    app.cache.chmod(0o755)
+    assert "warning" not in app.build("//app").stderr, "of a cache that can be written again"
