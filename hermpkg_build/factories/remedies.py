@@ -11,7 +11,10 @@ from types import ModuleType
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.printable import pasteable
 
-_ABSENT_IN_MAIN = re.compile(r"Can't get attribute '(\w+)' on <module '__main__'")
+_ABSENT_IN_MAIN = re.compile(
+    r"Can't get attribute '(?P<name>\w+)' on <module '__main__'"
+    r"|module '__main__' has no attribute '(?P<name_in_3_14>\w+)'"
+)
 _POINTER_READ = re.compile(r"invalid load key, 'v'|Unsupported operand 118\b|header too large")
 """What torch and safetensors say of a text that begins with ``version``."""
 _NO_GPU = re.compile(
@@ -96,7 +99,7 @@ def _remedy(error: BaseException) -> str:
             '\n    hermpkg_build.pack(model, "model.pt")'
         )
     if isinstance(error, AttributeError) and (absent := _ABSENT_IN_MAIN.search(str(error))):
-        name = absent[1]
+        name = absent[absent.lastgroup or 0]
         return (
             f"the file was written by a script, where {name} was a class of __main__: import {name} and what"
             " else of the script is in the file, and put all of it there before the file is read:"

@@ -87,3 +87,15 @@ def test_a_machine_without_a_gpu_makes_models_on_its_cpu() -> None:
     with pytest.raises((AssertionError, RuntimeError)) as caught:
         torch.zeros(1).cuda()
     assert 'map_location="cpu"' in remedy([caught.value])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Can't get attribute 'Net' on <module '__main__' from '/x/train.py'>",
+        "Can't get attribute 'Net' on <module '__main__' (built-in)>",
+        "module '__main__' has no attribute 'Net'",  # Python 3.14
+    ],
+)
+def test_a_class_that_only_a_script_has_is_to_be_put_there(said: str) -> None:
+    assert remedy([AttributeError(said)]).endswith("\n    __main__.Net = Net")
