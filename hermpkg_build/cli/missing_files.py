@@ -10,6 +10,7 @@ from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.errors import HermpkgError
+from hermpkg_build.loading.workspace import Workspace, package_at
 from hermpkg_build.printable import pasteable
 
 _MOST = 4
@@ -23,12 +24,12 @@ def step_to_artifact(word: str, words: Sequence[str]) -> str:
     misspelt one of these.
     """
     try:
-        root = current_workspace().root
+        workspace = current_workspace()
         if word.startswith(("//", ":")):
-            return _step_for_label(root, word, words)
+            return _step_for_label(workspace, word, words)
     except HermpkgError:
         return _step_for_misspelt(word, (), words)
-    outputs = [*_files_below(os.path.join(root, OUTPUT_FOLDER))]
+    outputs = [*_files_below(os.path.join(workspace.root, OUTPUT_FOLDER))]
     name = os.path.basename(word)
     tail = os.path.join(os.sep, os.path.normpath(word))
     meant = [path for path in outputs if path.endswith(tail)]
@@ -38,11 +39,10 @@ def step_to_artifact(word: str, words: Sequence[str]) -> str:
     return _step_for_misspelt(word, outputs, words)
 
 
-def _step_for_label(root: str, word: str, words: Sequence[str]) -> str:
+def _step_for_label(workspace: Workspace, word: str, words: Sequence[str]) -> str:
     """The artifact of a target. Raises LabelError."""
-    here = os.path.relpath(os.path.realpath(os.curdir), os.path.realpath(root)).replace(os.sep, "/")
-    label = Label.parse(word, package="" if here == os.curdir else here)
-    path = os.path.join(root, OUTPUT_FOLDER, label.package, f"{label.name}.pt")
+    label = Label.parse(word, package=package_at(workspace, os.getcwd()))
+    path = os.path.join(workspace.root, OUTPUT_FOLDER, label.package, f"{label.name}.pt")
     if os.path.isfile(path):
         return f"name the file of its artifact:\n{_command_lines(word, [path], words)}"
     return f"build it, and name the file of its artifact:\n    {pasteable('hermpkg', word)}"

@@ -29,7 +29,7 @@ from hermpkg_build.engine.warm import warm_processes
 from hermpkg_build.loading.loader import Loader
 from hermpkg_build.loading.preferences import cache_limit
 from hermpkg_build.loading.requested import load_requested
-from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace
+from hermpkg_build.loading.workspace import WORKSPACE_MARKERS, Workspace, package_at
 from hermpkg_build.source.source_facts import FACTS_VERSION
 from hermpkg_build.store.action_cache import ActionResult
 from hermpkg_build.store.cache import Cache, open_cache
@@ -154,12 +154,6 @@ def _open_store(workspace: Workspace, directory: str, journal: Journal, stack: E
     if store.writable:
         stack.callback(store.usage.keep, workspace.root)
     return store
-
-
-def package_at(workspace: Workspace, directory: str) -> str:
-    """Return the folder that a request was made in, relative to the workspace; "" for its root."""
-    path = os.path.relpath(directory, workspace.root)
-    return "" if path == os.curdir else path.replace(os.sep, "/")
 
 
 def observe_workspace(tree: SourceTree, workspace: Workspace, package: str) -> None:

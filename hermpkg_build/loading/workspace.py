@@ -45,6 +45,12 @@ class Workspace:
     build_names: tuple[str, ...] = BUILD_NAMES
 
 
+def package_at(workspace: Workspace, directory: str) -> str:
+    """Return the folder that a request was made in, relative to the workspace; "" for its root."""
+    path = os.path.relpath(directory, workspace.root)
+    return "" if path == os.curdir else path.replace(os.sep, "/")
+
+
 class NoWorkspaceError(WorkspaceError):
     """No folder on the way up is the root of a workspace."""
 

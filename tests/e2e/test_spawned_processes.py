@@ -11,14 +11,10 @@ from typing import Any
 import pytest
 
 from hermpkg_build import PackageImporter
+from tests.e2e.test_other_processes import BUILD
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is opened")
 
-BUILD = """
-python_modules(name = "modules", srcs = glob(["*.py"]))
-model(name = "thing", factory = "app.factory:make", deps = [":modules"])
-model_package(name = "app", models = {"m/x.pkl": ":thing"}, policy = [deny("**")], deps = [":modules"])
-"""
 FACTORY = """
 import concurrent.futures
 import multiprocessing

@@ -59,19 +59,17 @@ def _remove_outputs(folder: str) -> None:
 
     # What was listed is gone, or something came after the folder was listed.
     written_to = (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST)
-    attempts = (_refusal(folder) for _ in range(_ATTEMPTS))
-    error = None
-    for error in attempts:
+    for attempt in range(1, _ATTEMPTS + 1):
+        error = _refusal(folder)
         if error is None or not os.path.lexists(folder):
             return
-        if error.errno not in written_to:
-            break
-    assert error is not None
-    raise LocalEnvironmentError(
-        "the outputs cannot be removed",
-        facts=[("folder", folder), ("reason", error.strerror or str(error))],
-        next_step="clean again once no build writes there" if error.errno in written_to else "",
-    ) from error
+        is_written_to = error.errno in written_to
+        if not is_written_to or attempt == _ATTEMPTS:
+            raise LocalEnvironmentError(
+                "the outputs cannot be removed",
+                facts=[("folder", folder), ("reason", error.strerror or str(error))],
+                next_step="clean again once no build writes there" if is_written_to else "",
+            ) from error
 
 
 def _refusal(folder: str) -> OSError | None:

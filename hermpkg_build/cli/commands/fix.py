@@ -46,9 +46,10 @@ def run(arguments: FixArguments, console: Console) -> ExitCode:
     of it was tried; a file that changes meanwhile is left alone. Without targets it mends ``//...``.
     """
     from hermpkg_build.cli.operands import current_workspace
-    from hermpkg_build.engine.opening import open_build, package_at
+    from hermpkg_build.engine.opening import open_build
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.generate.fixing.fix import fix
+    from hermpkg_build.loading.workspace import package_at
 
     build_in_chosen_python(arguments)
     patterns, here = arguments.patterns or ("//...",), os.getcwd()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
@@ -43,8 +42,9 @@ class QueryPlace:
     @property
     def package(self) -> str:
         """Return the folder relative to the workspace; "" for its root."""
-        path = os.path.relpath(self.directory, self.workspace.root)
-        return "" if path == os.curdir else path.replace(os.sep, "/")
+        from hermpkg_build.loading.workspace import package_at
+
+        return package_at(self.workspace, self.directory)
 
 
 GRAPHS = ("targets", "modules")
