@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest
@@ -52,6 +52,7 @@ class CachedFacts:
         self._packs = packs
         self._packed: dict[str, dict[Digest, None]] = {}
         self._outdated: set[str] = set()
+        self._found_out: set[Digest] = set()
         self._facts = KnownFacts(cache, jobs, read=tree.read_for_targets)
         self._told: set[str] = set()
         self._telling = threading.Lock()
@@ -75,9 +76,10 @@ class CachedFacts:
                 read.update(self._tree.digests_and_bytes(paths))
             digests = self._tree.digests_for_targets(paths)
             sources = dict(zip(digests, modules, strict=True))
-            self._learn_known(sources)
+            self._learn_known(modules, digests)
             missing = {digest for digest in digests if digest not in self._facts}
             self._facts.work_out({digest: _source(sources[digest], read.get(digest)) for digest in missing})
+            self._note_found_out(missing)
             self._tell(modules, digests, missing)
             return [self._facts[digest] for digest in digests]
 
@@ -87,7 +89,7 @@ class CachedFacts:
         sources = dict(zip(digests, modules, strict=True))
         if self._packs is not None:
             with self._lock:
-                self._learn_known(sources)
+                self._learn_known(modules, digests)
         unknown = self._facts.unknown_among(sources)
         return {digest: _source(sources[digest]) for digest in unknown}
 
@@ -95,24 +97,37 @@ class CachedFacts:
         """Keep facts of `modules` that another process has worked out."""
         digests = [self._tree.digest_for_targets(module.path) for module in modules]
         self._facts.put(encoded)
+        self._note_found_out(encoded)
         told = [pair for pair in zip(modules, digests, strict=True) if pair[1] in encoded]
         self._tell([module for module, _ in told], [digest for _, digest in told], encoded)
 
-    def _learn_known(self, sources: Mapping[Digest, ModuleSource]) -> None:
+    def _learn_known(self, modules: Sequence[ModuleSource], digests: Sequence[Digest]) -> None:
         """Learn the facts that the cache or the packs know."""
         if self._packs is None:
             self._facts.trim()
-        self._facts.recall(sources)
+        self._facts.recall(digests)
         if self._packs is not None:
-            self._find_shared(self._packs, sources)
+            self._find_shared(
+                self._packs,
+                [(_pack_of(module), digest) for module, digest in zip(modules, digests, strict=True)],
+            )
 
-    def _find_shared(self, packs: FactsPacks, sources: Mapping[Digest, ModuleSource]) -> None:
-        """Learn the facts that only the packs know; packs that miss some are outdated."""
-        for digest, module in sources.items():
-            self._packed.setdefault(_pack_of(module), {})[digest] = None
-        wanted = {digest: _pack_of(module) for digest, module in sources.items() if digest not in self._facts}
-        self._facts.learn(packs.find(wanted))
-        self._outdated.update(name for digest, name in wanted.items() if digest not in self._facts)
+    def _find_shared(self, packs: FactsPacks, sources: Sequence[tuple[str, Digest]]) -> None:
+        """Learn the facts that only the packs know; `sources` has the pack of each one.
+
+        Packs that miss some are outdated. So are those with a source that this build had to analyse for
+        another pack: whoever asks for it here first is to find it.
+        """
+        for name, digest in sources:
+            self._packed.setdefault(name, {})[digest] = None
+        self._facts.learn(packs.find({digest: name for name, digest in sources if digest not in self._facts}))
+        self._outdated.update(
+            name for name, digest in sources if digest in self._found_out or digest not in self._facts
+        )
+
+    def _note_found_out(self, digests: Iterable[Digest]) -> None:
+        if self._packs is not None:
+            self._found_out.update(digests)
 
     def share(self) -> None:
         """Add the facts that this build had to find out itself to the packs."""
