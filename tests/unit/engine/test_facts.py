@@ -1,4 +1,4 @@
-"""Facts in packs that machines share: one machine's work is found by the next, in whatever order each asks."""
+"""Facts in shared packs: what one machine has found out the next one finds, in whatever order each asks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Packs:
 
 
 def analysed(modules: list[ModuleSource], random: Random, packs: Packs) -> int:
-    """How many modules a machine that has no cache analyses, when it asks for all in some order, some at once."""
+    """How many modules a machine that has no cache analyses, asked in some order, some at once."""
     journal = Journal(BuildObserver())
     facts = CachedFacts(SourceTree(), None, journal, 1, packs=packs)
     left = random.sample(modules, len(modules))
