@@ -55,11 +55,14 @@ class GraphWriter:
         self._building: dict[int, int] = {}
         self._referred = ReferredStorages()
         self._runs_code = False
-        self._start: dict[type, Callable[[Any], Walk | None]] = {
+
+    def starts(self) -> dict[type, Callable[[Any], Walk | None]]:
+        """What begins to write an object, by type; kept, it would lead back here, for collections to find."""
+        found: dict[type, Callable[[Any], Walk | None]] = {
             list: self._list,
             dict: self._dict,
             tuple: self._tuple,
-            bytes: out.byte_string,
+            bytes: self._out.byte_string,
             set: self._set,
             frozenset: self._frozenset,
             complex: self._complex,
@@ -69,9 +72,9 @@ class GraphWriter:
             NotImplementedType: partial(self._constant, "NotImplemented"),
             Elements: self._elements,
         }
-        if settings.protocol >= 5:
-            self._start[bytearray] = self._bytearray
-            self._start[pickle.PickleBuffer] = self._buffer
+        if self._protocol >= 5:
+            found |= {bytearray: self._bytearray, pickle.PickleBuffer: self._buffer}
+        return found
 
     def dump(self, obj: object) -> PickledObject:
         """Pickle `obj`; a writer is used once."""
@@ -92,7 +95,7 @@ class GraphWriter:
         out = self._out
         by_identity = out.by_identity
         memoised = by_identity.get
-        start = self._start.get
+        start = self.starts().get
         other = self._other
         child: Any = None
         try:
@@ -220,9 +223,7 @@ class GraphWriter:
             self._globals.write(set)
             if atoms:
                 yield from self._list_of(atoms)
-                self._out.append(op.TUPLE_OF[1] + pickle.REDUCE)
-            else:
-                self._out.append(pickle.EMPTY_TUPLE + pickle.REDUCE)
+            self._out.append(op.TUPLE_OF[1 if atoms else 0] + pickle.REDUCE)
             self._out.memoise(obj)
         else:
             # Protocol 3 can only call set(elements), which is too late for a set that one of its
@@ -443,8 +444,4 @@ class GraphWriter:
             del self._building[id(obj)]
 
 
-_INSTANCES: dict[type, object] = {
-    type(None): None,
-    type(Ellipsis): Ellipsis,
-    type(NotImplemented): NotImplemented,
-}
+_INSTANCES: dict[type, object] = {type(value): value for value in (None, Ellipsis, NotImplemented)}

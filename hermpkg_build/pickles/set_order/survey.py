@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
@@ -89,10 +89,13 @@ class _Surveyor(GraphWriter):
         self._text = _Unmemoised(settings.protocol)
         super().__init__(settings, self._text, {}, reductions)
         self._batches = None
-        self._start[_Memory] = _nothing
         self._nodes: list[Node] = []
         self.indexes: dict[Hashable, int] = {}
         self.alive = self._text.alive
+
+    def starts(self) -> dict[type, Callable[[Any], Walk | None]]:
+        """Those of the writer, and nothing to write for memory."""
+        return super().starts() | {_Memory: _nothing}
 
     def graph(self, obj: object) -> list[Node]:
         """The nodes of everything that `obj` reaches, in no particular order."""
@@ -103,6 +106,7 @@ class _Surveyor(GraphWriter):
     def walk(self, current: Walk) -> None:
         """Run `current` and the walks over objects that it yields; an object has one node from its start."""
         stack: list[tuple[Walk, Node, object]] = []
+        start = self.starts().get
         here = self._nodes[0]
         child: Any = None
         try:
@@ -112,7 +116,7 @@ class _Surveyor(GraphWriter):
                     node = self._child(here, child)
                     if node is None:
                         continue
-                    nested = self._start.get(type(child), self._other)(child)
+                    nested = start(type(child), self._other)(child)
                     if nested is not None:
                         stack.append((current, here, child))
                         current, here = nested, node

@@ -10,6 +10,7 @@ import decimal
 import enum
 import fractions
 import functools
+import gc
 import math
 import os
 import pathlib
@@ -27,6 +28,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import GlobalReference
@@ -813,3 +815,15 @@ def test_the_reason_names_no_address():
         UnpicklableError, match=r"cannot pickle obj\[0\]: RuntimeError: <object object> is not"
     ):
         pickle_canonically([Unwilling()])
+
+
+def test_no_collection_is_needed_to_free_what_was_used() -> None:
+    """A table of a million strings would stay until one, and that would look at all of them."""
+    one, two = Thing(), Thing()
+    graphs: list[Any] = [[{"a": [number, {}]} for number in range(200)], [{one, two}, [one], two]]
+    for graph in graphs:
+        pickle_canonically(graph)
+        gc.collect()
+        with paused_collection:
+            pickle_canonically(graph)
+            assert gc.collect() == 0
