@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +61,15 @@ def make_model_object(
     children, variables = children or Children(), variables_of(request)
     if warm is not None:
         forked = partial(warm.run, request, variables=variables, children=children)
-        found = _adopted(request, content, forked)
+        found = _adopted(request, content, forked, warm.end_later)
         if found is not None:
             return found[0]
-    fresh = partial(run_child, _WORKER, conditions=request.conditions, variables=variables, children=children)
-    found = None if children.is_cancelled() else _adopted(request, content, fresh)
+
+    def fresh(folder: Path, _: ExitStack) -> ChildExit | None:
+        conditions = request.conditions
+        return run_child(_WORKER, folder, conditions=conditions, variables=variables, children=children)
+
+    found = None if children.is_cancelled() else _adopted(request, content, fresh, ExitStack.close)
     if found is None:
         raise BuildInterruptedError(f"the factory of {request.label} was stopped")
     made, roots = found
@@ -83,18 +87,22 @@ def variables_of(request: ModelRequest) -> dict[str, str]:
 
 
 def _adopted(
-    request: ModelRequest, content: ContentStore, run: Callable[[Path], ChildExit | None]
+    request: ModelRequest,
+    content: ContentStore,
+    run: Callable[[Path, ExitStack], ChildExit | None],
+    end: Callable[[ExitStack], None],
 ) -> tuple[ModelObject, tuple[str, ...]] | None:
     """What a child that `run` runs in a new folder leaves, in `content`, and the roots of its imports.
 
-    None where `run` gives None. Raises what `make_model_object` raises.
+    What holds the folder and the child is given to `end` when they are needed no more. None where `run` gives
+    None. Raises what `make_model_object` raises.
     """
     from pathlib import Path
 
-    with content.staging() as staging, _staging_errors(staging):
+    with ExitStack() as stack, _staging_errors(staging := stack.enter_context(content.staging())):
         folder = Path(staging)
         (folder / REQUEST).write_bytes(dumps(to_json(request)))
-        ended = run(folder)
+        ended = run(folder, stack)
         if ended is None:
             return None
         result = _result(folder, request, ended)
@@ -111,6 +119,7 @@ def _adopted(
             content.put_file(str(folder / storage_file(key)), digest, move=True)
         for digest in {record.digest: None for record in made.beside.records}:
             content.put_file(str(folder / saved_file(digest)), digest, move=True)
+        end(stack.pop_all())
         return made, tuple(map(str, result["roots"]))
 
 

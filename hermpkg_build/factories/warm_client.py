@@ -93,18 +93,39 @@ class WarmProcesses:
         self._line = self._stack.enter_context(lifeline()) if settings.with_build else -1
         self.refused: list[str] = []
         self.started: list[subprocess.Popen[bytes]] = []
+        self._ending: list[threading.Thread] = []
+
+    def end_later(self, stack: ExitStack) -> None:
+        """Have what `stack` holds of a factory that is done end while the build goes on."""
+        thread = threading.Thread(target=stack.close, name="hermpkg-ending", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # There can be no more threads.
+            stack.close()
+        else:
+            self._ending.append(thread)
 
     def close(self) -> None:
         """End the processes that are not kept for later builds."""
+        for thread in self._ending:
+            thread.join()
         drop_early()
         self._stack.close()
         for process in self.started:
             process.poll()
 
     def run(
-        self, request: ModelRequest, folder: Path, variables: Mapping[str, str], children: Children
+        self,
+        request: ModelRequest,
+        folder: Path,
+        stack: ExitStack,
+        variables: Mapping[str, str],
+        children: Children,
     ) -> ChildExit | None:
-        """Run the factory of `request`, which lies in `folder`; None where a fresh process must do it."""
+        """Run the factory of `request`, which lies in `folder`; None where a fresh process must do it.
+
+        When all is done that it does in the folder, its process may still be about to end: `stack` ends it.
+        """
         roots = tuple(self.settings.roots_of(request))
         place = private_folder()
         if not roots or place is None or request.conditions != FactoryConditions():
@@ -121,21 +142,20 @@ class WarmProcesses:
             "tmp": str(temporary),
             "output": str(log),
         }
-        with ExitStack() as stack:
-            try:
-                fork = stack.enter_context(self._fork(place, request, roots, variables))
-                fork.connection.settimeout(_ANSWER_S)
-                fork.tell(asked)
-                if not _has_answer(fork.connection, children):
-                    return None
-                answer, _ = receive(fork.connection)
-                forked = _Forked(pid=int(answer["pid"]), connection=fork.connection)
-            except (OSError, ValueError, KeyError):
+        try:
+            fork = stack.enter_context(self._fork(place, request, roots, variables))
+            fork.connection.settimeout(_ANSWER_S)
+            fork.tell(asked)
+            if not _has_answer(fork.connection, children):
                 return None
-            fork.connection.settimeout(None)
-            with children.owned(forked):
-                forked.wait()
-        if children.is_cancelled() or forked.returncode != 0 or not (folder / RESULT).exists():
+            answer, _ = receive(fork.connection)
+            forked = _Forked(pid=int(answer["pid"]), connection=fork.connection)
+        except (OSError, ValueError, KeyError):
+            return None
+        fork.connection.settimeout(None)
+        stack.enter_context(children.owned(forked))
+        is_done = fork.is_done() or forked.wait() == 0
+        if children.is_cancelled() or not is_done or not (folder / RESULT).exists():
             self.refused.append(last_lines(log).rpartition("\n")[2])
             return None
         return ChildExit(returncode=0, output=last_lines(log))

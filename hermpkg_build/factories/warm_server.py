@@ -30,7 +30,7 @@ from pathlib import Path
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.signatures import signature_of
-from hermpkg_build.factories.early_fork import told
+from hermpkg_build.factories.early_fork import Told
 from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.observation import FileObserver
@@ -120,7 +120,9 @@ class WarmServer:
         if child == 0:
             try:
                 self._become_worker(client, server, line)
-                run(_begin(words), self._ahead)
+                told = _begin(words)
+                run(Path(told.words["folder"]), self._ahead)
+                told.say_done()
             except BaseException:  # noqa: BLE001 -- the end of this process, as of any
                 import traceback
 
@@ -163,12 +165,13 @@ class WarmServer:
             os.killpg(child, 9)
 
 
-def _begin(words: int) -> Path:
-    """Wait until this process is told what to do; return the folder of its request."""
+def _begin(words: int) -> Told:
+    """Wait until this process is told what to do, and let it have what it is told."""
     try:
-        asked = told(words)
+        told = Told(words)
     except ValueError:
         os._exit(0)  # Nobody wanted it.
+    asked = told.words
     os.chdir(asked["work"])
     os.environ.update(HOME=asked["home"], TMPDIR=asked["tmp"])
     tempfile.tempdir = None
@@ -176,7 +179,7 @@ def _begin(words: int) -> Path:
     os.dup2(output, 1)
     os.dup2(output, 2)
     os.close(output)
-    return Path(asked["folder"])
+    return told
 
 
 def _files_of_process() -> Iterator[str]:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -435,6 +436,44 @@ def test_a_process_forked_early_dies_with_a_build_that_is_killed(warm: Warm, ear
         assert not _is_gone(forked)
         process.kill()
     assert _gone(forked)
+
+
+def test_nobody_waits_for_the_end_of_a_process_that_is_done(
+    warm: Warm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm.make("import one\ndef make(): return 1")
+    ending: list[ExitStack] = []
+    monkeypatch.setattr(WarmProcesses, "end_later", lambda _, stack: ending.append(stack))
+    text = (
+        "import one, os, time\ndef make():\n    child = os.fork()\n    if not child: time.sleep(60)\n"
+        "    return os.getpid(), child, os.environ['HOME']"
+    )
+    made = warm.models.load(warm.make(text))
+    (stack,) = ending
+    assert os.path.isdir(made[2])
+    assert not _is_gone(made[1])
+    stack.close()
+    assert _is_gone(made[0])
+    assert _is_gone(made[1])
+    assert not os.path.exists(made[2])
+
+
+CLOSING = """
+import one, os
+def make():
+    os.closerange(3, 100)
+    files = [os.open(os.devnull, os.O_WRONLY)]
+    files += [os.open(PATH, os.O_WRONLY | os.O_CREAT) for _ in range(60)]
+    return len(files)
+"""
+
+
+def test_a_factory_that_closes_all_descriptors_is_waited_for(warm: Warm, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    text = CLOSING.replace("PATH", repr(str(file)))
+    assert warm.models.load(warm.make(text)) == 61
+    assert warm.processes.refused == []
+    assert file.read_bytes() == b""
 
 
 def test_what_changes_after_a_process_was_forked_early_is_seen(early: int, warm: Warm) -> None:
