@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.global_names import GlobalWriter
+from hermpkg_build.pickles.hook_numbers import number_hooks
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.package_reductions import copied
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
@@ -92,8 +93,7 @@ class GraphWriter:
         """Run `current` and everything it yields, depth first, without recursion."""
         # Walks that wait, each for the one over an object that it yielded: these are the path from the root.
         stack: list[tuple[Walk, object]] = []
-        out = self._out
-        by_identity = out.by_identity
+        out, by_identity = self._out, self._out.by_identity
         memoised = by_identity.get
         start = self.starts().get
         other = self._other
@@ -334,7 +334,7 @@ class GraphWriter:
             if returned is NotImplemented or isinstance(returned, str):
                 self._globals.write(obj, returned if isinstance(returned, str) else None)
                 return None
-            known = checked(obj, returned)
+            known = number_hooks(checked(obj, returned), self._reductions)
             self._reductions.setdefault(id(obj), known)
         key = self.value_key(obj)
         if key is not None and self._out.written(self._out.by_value, key):

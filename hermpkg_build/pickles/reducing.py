@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import datetime
 import inspect
 import pickle
 import sys
@@ -75,6 +76,9 @@ def reduce(obj: Any, protocol: int) -> Any:
         _check_that_it_comes_back(obj)
     if (original := parametrized_class(obj)) is not None:
         return by_its_original(obj, original)
+    if issubclass(kind, (datetime.datetime, datetime.time)) and obj.fold:
+        # Before protocol 4 it is left out, although it is read from any.
+        protocol = max(protocol, 4)
     return without_padding(obj).__reduce_ex__(protocol)
 
 

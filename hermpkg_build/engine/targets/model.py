@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 
 
-_MODEL_VERSION = 21
+_MODEL_VERSION = 22
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 

@@ -211,6 +211,13 @@ def test_a_value_comes_back_equal_and_of_its_type(value: Any, protocol: int) -> 
     assert dump(loaded, protocol) == dump(value, protocol)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_second_of_two_equal_times_comes_back_as_that(protocol: int) -> None:
+    for value in (datetime.time(2, 30, fold=1), datetime.datetime(2020, 10, 25, 2, 30, fold=1)):
+        loaded = round_trip(value, protocol)
+        assert (loaded, loaded.fold) == (value, 1)
+
+
 PATTERNS = """
 import hashlib, pickle, sys
 import {library} as library

@@ -264,6 +264,56 @@ def test_hooks_that_can_be_pickled_are() -> None:
     assert hook is torch.nn.functional.relu
 
 
+def hooked(count: int) -> Any:
+    """A module with hooks of each kind, and their handles, in a process that had `count` hooks before."""
+    for _ in range(count):
+        torch.nn.Linear(1, 1).register_forward_hook(print)
+    model = torch.nn.Linear(1, 1)
+    model.register_forward_pre_hook(len)
+    model.first = model.register_forward_hook(print)
+    model.second = model.register_forward_hook(repr, with_kwargs=True, prepend=True)
+    model.third = model.register_forward_hook(str, always_call=True)
+    model.gone = model.register_forward_hook(sorted)
+    model.gone.remove()
+    torch.nn.init.ones_(model.weight)
+    torch.nn.init.ones_(model.bias)
+    return model
+
+
+@pytest.mark.parametrize("handles_first", [False, True])
+def test_hooks_pickle_the_same_whatever_was_hooked_before(handles_first: bool) -> None:
+    def pickled(count: int) -> bytes:
+        model = hooked(count)
+        return pickle_canonically([model.third, model, model.gone] if handles_first else model).data
+
+    assert pickled(0) == pickled(7)
+
+
+def test_a_hook_of_a_later_process_replaces_none_that_was_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = round_trip(hooked(3))
+    assert list(loaded._forward_hooks.values()) == [repr, print, str]
+    loaded.second.remove()
+    loaded.gone.remove()
+    again = round_trip(loaded)
+    monkeypatch.setattr(torch.utils.hooks.RemovableHandle, "next_id", 0)
+    for _ in range(6):
+        again.register_forward_hook(abs)
+        again.register_forward_pre_hook(abs)
+    assert list(again._forward_hooks.values()) == [print, str, *[abs] * 6]
+    assert list(again._forward_pre_hooks.values()) == [len, *[abs] * 6]
+    assert [again._forward_hooks[key] for key in again._forward_hooks_always_called] == [str]
+    assert not again._forward_hooks_with_kwargs
+
+
+def test_tables_of_hooks_that_are_met_before_their_module_stay_as_they_are() -> None:
+    model = hooked(2)
+    table, loaded = round_trip([model._forward_hooks, model])
+    assert table is loaded._forward_hooks
+    loaded.second.remove()
+    assert list(table.values()) == [print, str]
+    assert [table[key] for key in loaded._forward_hooks_always_called] == [str]
+
+
 def test_an_lstm_a_transformer_and_an_optimiser_come_back() -> None:
     torch.manual_seed(1)
     encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16), 2)
