@@ -66,4 +66,5 @@ def _number_in(hooked: Any, number: int, reductions: Mapping[int, Reduced]) -> i
     """What stands for a `number` among those of a table; one that is not there, where it is removed."""
     reduced = reductions.get(id(hooked))
     keys: Iterable[int] = hooked if reduced is None else (key for key, _ in reduced.pairs or ())
-    return dict(zip(hooked, keys, strict=True)).get(number, -1 - len(hooked))
+    numbers: dict[int, int] = dict(zip(hooked, keys, strict=True))
+    return numbers.get(number, -1 - len(hooked))
