@@ -1,7 +1,7 @@
 """The scanner in C, where hermpkg-speed is installed: the facts of plain sources, many times as fast.
 
-It finds what the analysis in Python finds, or nothing at all where a source is not plain, so that keys and
-caches are the same with it and without it.
+It finds what the analysis in Python finds, or nothing at all where a source is not plain, and knows of most
+sources that the parser accepts them, so that keys and caches are the same with it and without it.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ def choose() -> Choice:
     version = getattr(hermpkg_speed, "VERSION", None)
     if version != __version__:
         return Choice(None, f"in Python, since hermpkg-speed is of version {version}, not {__version__}")
+    if not hasattr(hermpkg_speed, "is_valid"):
+        return Choice(None, "in Python, since hermpkg-speed was built from older sources of this version")
     return Choice(hermpkg_speed, f"by hermpkg-speed {version}")
 
 
@@ -70,3 +72,9 @@ def scanned_facts(source: bytes) -> ImportFacts | None:
     imports, names = found
     exports = None if names is None else tuple(dict.fromkeys(names))
     return ImportFacts(imports=tuple(map(_import, imports)), exports=exports)
+
+
+def is_certainly_valid(data: bytes) -> bool:
+    """Whether every Python can parse a source; where this says no, nobody knows."""
+    scanner = choose().scanner
+    return scanner is not None and scanner.is_valid(data)

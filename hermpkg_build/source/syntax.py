@@ -16,7 +16,10 @@ _HASH_BASED: Final = 0b1
 
 def check_syntax(data: bytes) -> SyntaxProblem | None:
     """Why the running interpreter cannot parse a source; None where it can. Warnings are not shown."""
-    if parses(data):
+    # Few commands have a source that nobody has parsed before.
+    from hermpkg_build.source.scanner import is_certainly_valid
+
+    if is_certainly_valid(data) or parses(data):
         return None
     try:
         parse_module(data)

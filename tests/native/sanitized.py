@@ -70,6 +70,7 @@ def read(count: int) -> None:
         for source in (data, b"\n" + data + b"\n"):
             found = hermpkg_speed.scan(source, words, (ImportForm.IMPORT, ImportForm.FROM), IMPORT_CONTEXTS)
             plain += found is not None
+            hermpkg_speed.is_valid(source)
     print(f"{count} mutants read in two forms, {plain} times plain, and nothing was reported")
 
 

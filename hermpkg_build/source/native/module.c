@@ -1,13 +1,15 @@
-/* The module hermpkg_speed: finds the import statements of plain Python sources, and words in their code.
+/* The module hermpkg_speed: finds the import statements of plain Python sources, and tells which sources are valid.
  *
- * It finds what the analysis in Python does. Whatever is rare, or not certainly valid, makes a source odd: then
- * nothing is found, and Python reads it, so that a doubt costs time and never an answer.
+ * It finds what the analysis in Python does, and calls valid what the parser accepts. Whatever is rare, or not
+ * certainly valid, makes a source odd: then nothing is found, and Python reads it, so that a doubt costs time and
+ * never an answer.
  *
- * One pass; no recursion but into one nested field of an f-string; bounded depth; memory by what is found. The
- * buffer of a bytes object has a NUL behind its last byte: that stops every loop that looks ahead, since a NUL
- * belongs to nothing, and a byte is looked at only where none of those before it was one. */
+ * The scanner (contexts.c, statements.c, lines.c) is one pass; no recursion but into one nested field of an f-string.
+ * The recogniser (recognise.c, expressions.c, strings.c, tokens.c) is another, with recursion of bounded depth and no
+ * memory. The buffer of a bytes object has a NUL behind its last byte: that stops every loop that looks ahead, since a
+ * NUL belongs to nothing, and a byte is looked at only where none of those before it was one. */
 
-#include "scan.h"
+#include "recognise.h"
 
 #ifndef HERMPKG_SPEED_VERSION
 #error "HERMPKG_SPEED_VERSION: the version of hermpkg-build that this belongs to"
@@ -92,6 +94,14 @@ static PyObject *scan_source(PyObject *module, PyObject *arguments) {
     return result;
 }
 
+static PyObject *is_valid(PyObject *module, PyObject *source) {
+    char *text;
+    Py_ssize_t size;
+    (void)module;
+    if (PyBytes_AsStringAndSize(source, &text, &size) < 0) return NULL;
+    return PyBool_FromLong(is_certainly_valid(text, text + size));
+}
+
 static int fill_module(PyObject *module) {
     fill_kinds();
     return PyModule_AddStringConstant(module, "VERSION", HERMPKG_SPEED_VERSION);
@@ -99,6 +109,7 @@ static int fill_module(PyObject *module) {
 
 static PyMethodDef methods[] = {
     {"scan", scan_source, METH_VARARGS, "Find the import statements of a source in normal form; None where it is odd."},
+    {"is_valid", is_valid, METH_O, "Whether every Python from 3.10 on can certainly parse a source."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,4 +1,4 @@
-"""Sources for the scanner in C: it finds what the analysis in Python finds, or leaves them to that."""
+"""Sources for the scanner in C: it finds what the analysis in Python finds, and says valid of what parses."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from mutation.python_sources import other_source
 from target import Attempt, Target
 
+from hermpkg_build.core.parsed_texts import parses
 from hermpkg_build.source.imports import analyse_in_python
 from hermpkg_build.source.normal_form import SourceError, normal_form
-from hermpkg_build.source.scanner import choose, scanned_facts
+from hermpkg_build.source.scanner import choose, is_certainly_valid, scanned_facts
 
 _SOURCES = {
     "blocks": b'''"""Words: import a."""
@@ -66,6 +67,24 @@ def x(): return 1 + \
 	# tab
 import y  # z
 ''',
+    "grammar": rb'''a = b, *c = d[1:2, ::3, e:] = [f, *g] if h else not i < j is not k not in l
+m: n[o] = 0x1F + 1_0.5e-3j ** -p @ q // ~r << 2 or s and t
+u.v += yield_(*w, x, y=1, *z, **a)
+del b, c.d, e[0]
+lambda f, /, g=1, *h, i, **j: (yield k)
+@l.m(n for o in p if q)
+async def r(s: t = 1, /, u: v = 2, *, w, **x: y) -> z:
+    async with a as b, c as (d, e): await f
+    async for g, *h in i: return {**j, 'k': l}, {m, *n}, {o: p for q in r}
+    try: raise s from t
+    except (u, v) as w: assert x, y; global z; pass
+    else: yield from [a async for b in c if d if e]
+    finally:
+        if (f := g): yield *h, 1
+        elif i: ...
+        while j: break
+class k(l, metaclass=m): n = b"o" rb'\d' ; p = f"{q!r:>{r}}{s=}{{" "\x41\n"
+''',
 }  # fmt: skip
 
 
@@ -76,6 +95,8 @@ def _seeds(_: Path) -> Mapping[str, bytes]:
 
 
 def _broken_laws(data: bytes, _: Attempt) -> Iterator[str]:
+    if is_certainly_valid(data) and not parses(data):
+        yield "said to be valid, which the parser does not accept"
     try:
         source = normal_form(data)
     except SourceError:

@@ -130,6 +130,7 @@ def test_facts_are_the_same_without_it(choose_anew, monkeypatch: pytest.MonkeyPa
         (None, "in Python: hermpkg-speed cannot be loaded"),
         (types.ModuleType("hermpkg_speed"), f"of version None, not {__version__}"),
         (types.SimpleNamespace(VERSION="0.0.9"), f"of version 0.0.9, not {__version__}"),
+        (types.SimpleNamespace(VERSION=__version__), "built from older sources of this version"),
     ],
 )
 def test_one_that_does_not_fit_is_not_used(module, told, choose_anew, monkeypatch) -> None:
