@@ -146,12 +146,20 @@ def reason_for(obj: object, error: BaseException) -> str:
         return _UNPICKLABLE[name]
     # Two builds are to fail with the same words.
     text = _ADDRESS.sub("", str(error)) or type(error).__name__
+    if known := next((reason for said, reason in _OF_TORCH.items() if re.search(said, text)), ""):
+        return known
     if isinstance(error, (TypeError, AttributeError, OverflowError, pickle.PicklingError)):
         return text
     return f"{type(error).__name__}: {text}"
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+_OF_TORCH = {
+    "OpaqueTensorImpl": "a tensor in the layout of oneDNN cannot be pickled; keep what its to_dense() returns",
+    r"dtype torch\.\w+ is not recognized": "torch cannot pickle tensors of this dtype; keep their bytes, tensor.view(torch.uint8)",
+    "ScriptFunction cannot be pickled": "a function of TorchScript cannot be pickled; keep a scripted module",
+}
+"""What torch says of its own objects, and what to do."""
 _UNPICKLABLE = {
     "_io.TextIOWrapper": "an open file cannot be pickled",
     "_io.BufferedReader": "an open file cannot be pickled",

@@ -314,6 +314,23 @@ def test_tables_of_hooks_that_are_met_before_their_module_stay_as_they_are() -> 
     assert [table[key] for key in loaded._forward_hooks_always_called] == [str]
 
 
+def identity(x: Any) -> Any:
+    return x
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (lambda: torch.ones(2, 2).to_mkldnn(), "to_dense"),
+        (lambda: torch.ones(2, dtype=torch.uint8).view(torch.uint4), "view"),
+        (lambda: torch.jit.script(identity), "module"),
+    ],
+)
+def test_what_torch_cannot_pickle_is_told_with_what_to_keep_instead(make: Any, advice: str) -> None:
+    with pytest.raises(UnpicklableError, match=f"keep .*{advice}"):
+        pickle_canonically([make()])
+
+
 def test_an_lstm_a_transformer_and_an_optimiser_come_back() -> None:
     torch.manual_seed(1)
     encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16), 2)
