@@ -155,8 +155,8 @@ def reason_for(obj: object, error: BaseException) -> str:
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 _OF_TORCH = {
-    "OpaqueTensorImpl": "a tensor in the layout of oneDNN cannot be pickled; keep what its to_dense() returns",
-    r"dtype torch\.\w+ is not recognized": "torch cannot pickle tensors of this dtype; keep their bytes, tensor.view(torch.uint8)",
+    "OpaqueTensorImpl": "a tensor of oneDNN cannot be pickled; keep tensor.to_dense()",
+    r"dtype torch\.\w+ is not recognized": "torch cannot pickle this dtype; keep tensor.view(torch.uint8)",
     "ScriptFunction cannot be pickled": "a function of TorchScript cannot be pickled; keep a scripted module",
 }
 """What torch says of its own objects, and what to do."""
