@@ -43,10 +43,12 @@ _PATH_EXTENDERS = (b"extend_path", b"declare_namespace")
 
 _BUILTIN = frozenset(sys.builtin_module_names)
 
-# Entries that the standard library puts into sys.modules below plain modules.
+# Entries that the standard library puts into sys.modules below other modules, without a file of the name.
 _ALIASES = frozenset(
     {
         "os.path",
+        *(f"{parser}.{name}" for parser in ("pyexpat", "xml.parsers.expat") for name in ("errors", "model")),
+        *(("collections.abc",) if sys.version_info >= (3, 14) else ()),
         *(("sys.monitoring",) if sys.version_info >= (3, 12) else ()),
         *(("typing.io", "typing.re") if sys.version_info < (3, 13) else ()),
     }
