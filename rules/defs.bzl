@@ -25,18 +25,19 @@ def intern(include, exclude = [], allow_empty = False):
     """
     return policy_rule("intern", include = include, exclude = exclude, allow_empty = allow_empty)
 
-def extern(include, exclude = [], allow_empty = False):
+def extern(include, exclude = [], allow_empty = False, optional = False):
     """Leaves the modules to the environment that loads the artifact.
 
     Args:
       include: Modules that the rule is for.
       exclude: Modules that it is not for.
       allow_empty: Whether a rule that matches no module is allowed.
+      optional: Whether code that asks for the modules can do without: nothing of them is checked or recorded.
 
     Returns:
       A policy rule.
     """
-    return policy_rule("extern", include = include, exclude = exclude, allow_empty = allow_empty)
+    return policy_rule("extern", include = include, exclude = exclude, allow_empty = allow_empty, optional = optional)
 
 def mock(include, exclude = [], allow_empty = False):
     """Replaces the modules by stubs that fail when they are used.

@@ -70,14 +70,15 @@ def _docstring(function: Function) -> Iterator[str]:
 
 
 def _table() -> str:
-    (parameters,) = {tuple(map(_row, function.attributes.values())) for function in POLICY_FUNCTIONS.values()}
-    lines = [f'"""What each rule and policy function may be given. {_ORIGIN}"""', ""]
-    lines += ["POLICY_FUNCTION = [", *(f"    {row}," for row in parameters), "]", "", "RULES = {"]
-    for name, rule in sorted(RULES.items()):
-        # Who may see a target is Bazel's own business.
-        rows = [_row(a) for a in rule.attributes.values() if a.name != "visibility"]
-        lines += [f'    "{name}": [', *(f"        {row}," for row in rows), "    ],"]
-    return "".join(f"{line}\n" for line in [*lines, "}"])
+    lines = [f'"""What each rule and policy function may be given. {_ORIGIN}"""']
+    for title, functions in (("POLICY_FUNCTIONS", POLICY_FUNCTIONS), ("RULES", RULES)):
+        lines += ["", f"{title} = {{"]
+        for name, function in sorted(functions.items()):
+            # Who may see a target is Bazel's own business.
+            rows = [_row(a) for a in function.attributes.values() if a.name != "visibility"]
+            lines += [f'    "{name}": [', *(f"        {row}," for row in rows), "    ],"]
+        lines += ["}"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _row(attribute: Attribute) -> str:

@@ -196,6 +196,8 @@ class _Walk:
         self._left_out: set[str] = set()
         self._has_optional = False
         self._digests: dict[str, Digest] = {}
+        self._pickled: set[str] = set()
+        """Modules without which a pickle cannot be loaded, whatever a rule says."""
         self._stars: dict[str, list[Edge]] = {}
         self._exporters: dict[str, Follower] = {}
         self._notable: list[Followed] = []
@@ -221,6 +223,8 @@ class _Walk:
         else:
             if root.kind is EdgeKind.PICKLE and verdict.policy is Policy.MOCK:
                 self._report(ProblemKind.MOCKED_BUT_USED, edge, verdict, root.names)
+            if root.kind is EdgeKind.PICKLE and verdict.is_optional:
+                self._pickled.add(root.module)
             self._visit(edge, self._own)
 
     def _is_left_to_chance(self, main: Verdict) -> bool:
@@ -383,9 +387,10 @@ class _Walk:
 
     def closure(self, roots: Sequence[str]) -> Closure:
         """The modules and edges found."""
+        needed = {name: replace(self.verdicts[name], is_optional=False) for name in self._pickled}
         nodes = {
             name: self._imports.node(name, verdict, self._digests.get(name))
-            for name, verdict in self.verdicts.items()
+            for name, verdict in {**self.verdicts, **needed}.items()
             if name not in self._left_out
         }
         links = WalkedLinks(

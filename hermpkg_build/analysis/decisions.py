@@ -169,6 +169,7 @@ TABLE: Sequence[Row] = (
 )
 """What becomes of a candidate; the standard library is extern without being a candidate."""
 
+_NEEDLESS = "the example does without it, so that it need not be there"
 _SHARED_TOPICS = ("Topic :: System :: Logging", "Topic :: System :: Monitoring")
 _TRACING = "Framework :: OpenTelemetry"
 _MOST_TOPICS = 5
@@ -180,7 +181,7 @@ class Decision:
     """What becomes of one distribution or module.
 
     `row` is the name of the row of the table that decided, `reason` says why in words, `bytes` is what the
-    artifact holds of it.
+    artifact holds of it. What `is_optional` stays outside, and need not be there.
     """
 
     name: str
@@ -190,6 +191,7 @@ class Decision:
     row: str
     reason: str
     is_part: bool = False
+    is_optional: bool = False
     bytes: int = 0
 
     @property
@@ -216,14 +218,17 @@ def decide(candidate: Candidate) -> Decision:
     why = row.why.format(
         failure=candidate.failure, needed_by=candidate.needed_by, plugs_into=candidate.plugs_into
     )
+    may_be_absent = policy is Policy.EXTERN and row.name in (ASKED, UNUSED)
+    is_optional = may_be_absent and candidate.is_unused and not candidate.needed_by
     return Decision(
         name=candidate.name,
         version=candidate.version,
         modules=candidate.modules,
         policy=policy,
         row=row.name,
-        reason=why,
+        reason=f"{why}; {_NEEDLESS}" if is_optional and row.name == ASKED else why,
         is_part=candidate.is_part,
+        is_optional=is_optional,
     )
 
 
@@ -237,15 +242,14 @@ def is_shared_by_nature(classifiers: Iterable[str]) -> bool:
 
 def rules_of(decisions: Iterable[Decision]) -> list[PolicyRule]:
     """The rules that carry out decisions: parts first, since the first rule that matches decides."""
-    patterns: dict[tuple[bool, Policy], list[str]] = {}
-    for decision in decisions:
-        patterns.setdefault((not decision.is_part, decision.policy), []).extend(decision.patterns)
     order = [Policy.INTERN, Policy.EXTERN, Policy.MOCK, Policy.DENY]
+    patterns: dict[tuple[bool, int, bool], list[str]] = {}
+    for decision in decisions:
+        kind = (not decision.is_part, order.index(decision.policy), decision.is_optional)
+        patterns.setdefault(kind, []).extend(decision.patterns)
     return [
-        PolicyRule(policy=policy, include=tuple(sorted(found)), allow_empty=True)
-        for (_, policy), found in sorted(
-            patterns.items(), key=lambda item: (item[0][0], order.index(item[0][1]))
-        )
+        PolicyRule(policy=order[number], include=tuple(sorted(found)), allow_empty=True, optional=optional)
+        for (_, number, optional), found in sorted(patterns.items())
     ]
 
 

@@ -31,13 +31,14 @@ class Verdict:
     """Where a module comes from (None where it cannot be found), and its policy.
 
     `rule` is the index of the rule that decides; `policy` is None where no rule does and the
-    module is not extern by default.
+    module is not extern by default. What `is_optional` is as good as absent wherever the artifact lands.
     """
 
     source: ModuleSource | None
     implicit_extern: bool
     rule: int | None
     policy: Policy | None
+    is_optional: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -125,8 +126,10 @@ class Resolver:
         if source is None or source.origin is Origin.ENVIRONMENT:
             implicit = top_of(name) == "torch"
         rule = self.table.decide(name, implicit_extern=implicit)
-        policy = self.table.rules[rule].policy if rule is not None else Policy.EXTERN if implicit else None
-        return Verdict(source, implicit, rule, policy)
+        if rule is None:
+            return Verdict(source, implicit, None, Policy.EXTERN if implicit else None)
+        decided = self.table.rules[rule]
+        return Verdict(source, implicit, rule, decided.policy, decided.optional)
 
     def _resolve(self, imported: Import, package: str) -> Meaning:
         named, fault = absolute_name(imported, package)

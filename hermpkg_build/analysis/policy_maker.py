@@ -10,7 +10,6 @@ from typing import Any
 
 from hermpkg_build.analysis.decisions import (
     FRAMEWORK,
-    UNUSED,
     Candidate,
     Decision,
     decide,
@@ -41,7 +40,8 @@ class Wishes:
 
     A name is that of a distribution or of a top-level module. `failures` are the distributions whose code
     has failed in a package, with the reason. Unless `for_own`, names say nothing of one's own code. `loaded`
-    are the modules that this process has loaded when the model has run in it, None where it has not.
+    are the modules that this process has loaded when the model has run in it, None where it has not; where
+    what is asked to be extern `may_lack`, it counts as not loaded.
     """
 
     rules: Sequence[PolicyRule] = ()
@@ -49,6 +49,7 @@ class Wishes:
     failures: Mapping[str, str] = field(default_factory=dict)
     for_own: bool = True
     loaded: Collection[str] | None = None
+    may_lack: bool = False
 
     def asked(self, name: str, modules: Iterable[str]) -> Policy | None:
         """What is to become of a distribution or a module."""
@@ -181,7 +182,7 @@ class _Maker:
         outside = [
             decision.name
             for decision in self._decisions()
-            if decision.policy is Policy.EXTERN and decision.row != UNUSED
+            if decision.policy is Policy.EXTERN and not decision.is_optional
         ]
         needed: dict[str, str] = {}
         for name, first in _needed_by(self._distributions, outside):
@@ -189,7 +190,7 @@ class _Maker:
         hosts = {
             normalised(name): decision.name
             for decision in self._decisions()
-            if decision.policy is Policy.EXTERN and decision.version and decision.row != UNUSED
+            if decision.policy is Policy.EXTERN and decision.version and not decision.is_optional
             for name in (decision.name, *decision.modules)
         }
         unused = {*self._unused()}
@@ -206,9 +207,11 @@ class _Maker:
         """The distributions that the model has done without, where it has run."""
         if self._wishes.loaded is None:
             return
-        yield from unused_distributions(
-            self._walk.graph, self._candidates.values(), self._wishes.loaded, self._required_by
-        )
+        known = self._candidates.values()
+        asked = {module for each in known if each.asked is Policy.EXTERN for module in each.modules}
+        lacking = asked if self._wishes.may_lack else ()
+        loaded = [name for name in self._wishes.loaded if {name, *parents_of(name)}.isdisjoint(lacking)]
+        yield from unused_distributions(self._walk.graph, known, loaded, self._required_by)
 
     def _required_by(self, name: str) -> Collection[str]:
         if name not in self._requirements:

@@ -192,7 +192,7 @@ class _Planner:
         for number in range(place - 1, self.first - 1, -1):
             known = self.given[number]
             is_plain = not (known.exclude or known.is_for_the_rest) and (known.allow_empty or number in used)
-            if known.policy is rule.policy and is_plain:
+            if (known.policy, known.optional) == (rule.policy, rule.optional) and is_plain:
                 return number
             if any("*" in top or top in tops for top in map(top_of, known.include)):
                 return None

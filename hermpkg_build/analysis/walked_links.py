@@ -67,7 +67,7 @@ class WalkedLinks:
 
 def node_of(name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
     """Make the node of a module by its verdict and, where its source is packed, the digest of that."""
-    source = verdict.source
+    source = None if verdict.is_optional else verdict.source
     assert verdict.policy is not None
     return ModuleNode(
         name=name,

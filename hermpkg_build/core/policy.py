@@ -16,6 +16,8 @@ from hermpkg_build.errors import Location
 class PolicyRule:
     """One line of a policy: a kind and the modules it is for. Equal whatever its `location`.
 
+    An `optional` extern rule leaves modules that code uses where they are, and does without where not.
+
     >>> print(PolicyRule(policy=Policy.MOCK, include=("wandb.**",), allow_empty=True))
     mock("wandb.**", allow_empty = True)
     """
@@ -26,6 +28,7 @@ class PolicyRule:
     include: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     allow_empty: bool = False
+    optional: bool = False
     location: Location | None = field(default=None, compare=False)
 
     @property
@@ -40,6 +43,8 @@ class PolicyRule:
             arguments.append(f"exclude = {patterns_text(self.exclude)}")
         if self.allow_empty:
             arguments.append("allow_empty = True")
+        if self.optional:
+            arguments.append("optional = True")
         return f"{self.policy}({', '.join(arguments)})"
 
 

@@ -141,11 +141,12 @@ def _wrapped(rule: PolicyRule) -> str:
     patterns = textwrap.fill(quoted, _WIDTH, break_long_words=False, break_on_hyphens=False)
     more = f", exclude = {patterns_text(rule.exclude)}" if rule.exclude else ""
     more += ", allow_empty = True" if rule.allow_empty else ""
+    more += ", optional = True" if rule.optional else ""
     return f"{rule.policy}([\n{textwrap.indent(patterns, ' ' * 8)},\n    ]{more})"
 
 
 def _call_of(rule: PolicyRule) -> CallText:
-    named: dict[str, object] = {"allow_empty": True} if rule.allow_empty else {}
+    named: dict[str, object] = {name: True for name in ("allow_empty", "optional") if getattr(rule, name)}
     if rule.exclude:
         named["exclude"] = _patterns(rule.exclude)
     return CallText(function=str(rule.policy), values=[_patterns(rule.include)], named=named)

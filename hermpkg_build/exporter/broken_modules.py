@@ -41,6 +41,8 @@ def call_text(rule: PolicyRule) -> str:
         arguments.append(f"exclude={patterns_text(rule.exclude)}")
     if not rule.allow_empty:
         arguments.append("allow_empty=False")
+    if rule.optional:
+        arguments.append("optional=True")
     return f"exporter.{rule.policy}({', '.join(arguments)})"
 
 

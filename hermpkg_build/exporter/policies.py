@@ -25,9 +25,19 @@ class ModulePolicies:
         """Pack the modules that match. Without `allow_empty`, at least one must."""
         self._add_rule(Policy.INTERN, include, exclude, allow_empty)
 
-    def extern(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
-        """Leave the modules that match to the environment that loads the package."""
-        self._add_rule(Policy.EXTERN, include, exclude, allow_empty)
+    def extern(
+        self,
+        include: GlobPattern,
+        *,
+        exclude: GlobPattern = (),
+        allow_empty: bool = True,
+        optional: bool = False,
+    ) -> None:
+        """Leave the modules that match to the environment that loads the package.
+
+        Where they are `optional`, the package opens without them, too, and does not tell of their versions.
+        """
+        self._add_rule(Policy.EXTERN, include, exclude, allow_empty, optional=optional)
 
     def mock(self, include: GlobPattern, *, exclude: GlobPattern = (), allow_empty: bool = True) -> None:
         """Pack a stand-in for the modules that match, whose objects fail when they are used."""
@@ -50,7 +60,13 @@ class ModulePolicies:
         return self._hooks[Policy.MOCK].register(hook)
 
     def _add_rule(
-        self, policy: Policy, include: GlobPattern, exclude: GlobPattern, allow_empty: bool
+        self,
+        policy: Policy,
+        include: GlobPattern,
+        exclude: GlobPattern,
+        allow_empty: bool,
+        *,
+        optional: bool = False,
     ) -> None:
         self._check_open()
         self._plan.add_rule(
@@ -59,6 +75,7 @@ class ModulePolicies:
                 include=(include,) if isinstance(include, str) else tuple(include),
                 exclude=(exclude,) if isinstance(exclude, str) else tuple(exclude),
                 allow_empty=allow_empty,
+                optional=optional,
                 location=calling_location(),
             )
         )

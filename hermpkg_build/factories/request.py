@@ -49,7 +49,9 @@ class ModelRequest:
     the folders in which the interpreter would find modules of the workspace besides. `resources` are files
     that the factory finds by their paths from the workspace root, in the folder it runs in. `conditions` are
     unusual where a build is to show that they do not matter. `cpu` is "baseline" or "native": see
-    `factories.processor`.
+    `factories.processor`. `example` names the function of an example that the model is called with when it is
+    saved, to see what that imports and gives. The modules `hidden`, and the distributions, are as if not
+    installed.
     """
 
     label: str
@@ -66,6 +68,9 @@ class ModelRequest:
     own_paths: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     cpu: str = BASELINE
+    example: str = field(default="", metadata=OMITTED)
+    hidden: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    hidden_distributions: tuple[str, ...] = field(default=(), metadata=OMITTED)
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
 
     def moved(self, workspace_root: str) -> ModelRequest:
@@ -173,7 +178,8 @@ class ModelObject:
     `located_sources` are the modules whose sources code has looked for on disk, by name. `computed_on` is the
     platform that its numbers may depend on, and `unpinned` are the features of the processor that a library
     used although it was told not to. `beside` is what its objects saved besides. `aliases` are the names
-    under which code put modules into ``sys.modules`` besides their own, each with the module's own.
+    under which code put modules into ``sys.modules`` besides their own, each with the module's own. `output`
+    is the hash of what the model gave for its example, "" where there is none or it failed.
     """
 
     pickle: Digest
@@ -190,6 +196,7 @@ class ModelObject:
     unpinned: tuple[str, ...] = ()
     beside: SavedBeside = field(default=SavedBeside(), metadata=OMITTED)
     aliases: tuple[tuple[str, str], ...] = field(default=(), metadata=OMITTED)
+    output: str = field(default="", metadata=OMITTED)
 
     @property
     def contents(self) -> tuple[Digest, ...]:

@@ -28,6 +28,8 @@ from typing import Any
 
 from hermpkg_build.core.canonical_json import Json, dumps
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.example_call import arguments_of
+from hermpkg_build.core.globs import GlobGroup
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.files import write_all
 from hermpkg_build.disk.processes import end_with_parent
@@ -37,6 +39,7 @@ from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, definition_of, find_factory, returns_nothing
 from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
+from hermpkg_build.factories.hidden_modules import HiddenModules
 from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.loaded_libraries import with_libraries
@@ -100,6 +103,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
         exporter = FactoryExporter(folder, request.label)
         with in_their_places(standard):
             pickled = exporter.save_model(model)
+        output = _output_hash(request, model, places, folder) if request.example else ""
         beside = exporter.beside
         if beside.has_torchscript:
             observer.looks.note_all()  # it names the lines that it was made of
@@ -121,6 +125,7 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
             unpinned=numpy_features_left(sys.modules) if request.cpu == BASELINE else (),
             beside=beside,
             aliases=observed_aliases(),
+            output=output,
         )
         result = {"made": to_json(made), "roots": list(imported)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
@@ -216,6 +221,22 @@ def make(request: ModelRequest, factory: Callable[..., Any], places: Places) -> 
     return model
 
 
+def _output_hash(request: ModelRequest, model: Any, places: Places, folder: Path) -> str:
+    """Call the model with its example; "" where that fails, or gives what cannot be compared."""
+    try:
+        example = find_factory(request.example, request.modules, places)
+        _seed_all(request.seed)
+        positional, named = arguments_of(example())
+        output = model(*positional, **named)
+        (folder / "example").mkdir()
+        exporter = FactoryExporter(folder / "example", request.label)
+        pickled = exporter.save_model(output)
+        storages = dumps([storage.digest.hash for storage in exporter.storages])
+    except Exception:  # noqa: BLE001 - user code raises what it likes
+        return ""
+    return Digest.of(pickled.data + storages).hash
+
+
 def places_of(request: ModelRequest) -> Places:
     """Return where the files are that the process of a request may see."""
     roots = {os.path.realpath(root) for root in _source_roots(request)}
@@ -250,6 +271,9 @@ def confine(
         },
         ahead=ahead,
     )
+    if request.hidden:
+        hides = GlobGroup([f"{name}.**" for name in request.hidden]).matches
+        HiddenModules(hides, "No module named '{name}'", request.hidden_distributions).install()
     if ahead is None:
         sys.meta_path.insert(0, finder)
     else:

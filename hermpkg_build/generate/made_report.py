@@ -10,7 +10,6 @@ from hermpkg_build.analysis.decisions import (
     FRAMEWORK,
     OWN,
     OWN_TOOLS,
-    UNUSED,
     Decision,
     allowed_versions,
     must_match,
@@ -55,7 +54,7 @@ def versions_needed(
         for decision in decisions.values()
         if decision.name in needed
         and decision.name not in OWN_TOOLS
-        and decision.row != UNUSED
+        and not decision.is_optional
         and (versions := allowed_versions(decision.name, decision.version))
     }
     if FRAMEWORK in needed and FRAMEWORK not in found:
@@ -89,8 +88,8 @@ def make_report(
     decisions = tuple(replace(each, bytes=sizes.get(name, 0)) for name, each in sorted(everything.items()))
     if not any(rule.is_for_the_rest for rule in asked):
         rules.append(PolicyRule(policy=Policy.DENY, include=("**",)))
-    unused = {each.name for each in decisions if each.row == UNUSED}
-    optional = (_distributions_outside(graph, optional=True) | unused) - manifest.requires.keys()
+    may_lack = {each.name for each in decisions if each.is_optional}
+    optional = (_distributions_outside(graph, optional=True) | may_lack) - manifest.requires.keys()
     tensor_bytes = sum(
         record.digest.size for record in manifest.records.values() if record.kind is RecordKind.STORAGE
     )

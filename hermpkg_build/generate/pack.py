@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
-from hermpkg_build.analysis.decisions import PURE, UNUSED, Decision
+from hermpkg_build.analysis.decisions import PURE, Decision
 from hermpkg_build.analysis.policy_maker import Wishes
 from hermpkg_build.archive.pickled_models import EXAMPLE
 from hermpkg_build.core.example_call import Arguments, arguments_of, example_of
@@ -208,7 +208,7 @@ class _Job:
         self, wishes: Wishes, outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision]
     ) -> Wishes | None:
         """What to wish in the next try, with what is at fault decided otherwise; None where nothing is."""
-        unused = [each for each in decisions.values() if each.row == UNUSED]
+        unused = [each for each in decisions.values() if each.is_optional]
         missing = outcome.missing if isinstance(outcome, CheckFailure) else ""
         named = [each for each in unused if any(is_within(missing, module) for module in each.modules)]
         blamed = _blamed(outcome, decisions)
@@ -249,7 +249,6 @@ class _Job:
             if self._has_module_there(made):
                 return self._attempt(aside, wishes)
             exporter.set_requires(required_versions(made, self.requires))
-            exporter.set_needless({each.name for each in made.decisions.values() if each.row == UNUSED})
             _close(exporter)
         finally:
             exporter.abandon()
@@ -345,8 +344,8 @@ def _close(exporter: PackingExporter) -> None:
 
 
 def _absent(made: MadePolicy) -> Iterator[Decision]:
-    """What need not be installed where the package lands: what is packed, and what is not used."""
-    return (each for each in made.decisions.values() if each.is_packed or each.row == UNUSED)
+    """What need not be installed where the package lands: what is packed, and what is optional."""
+    return (each for each in made.decisions.values() if each.is_packed or each.is_optional)
 
 
 def _hidden(made: MadePolicy) -> Iterator[str]:

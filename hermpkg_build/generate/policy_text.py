@@ -41,6 +41,7 @@ def _rule(call: ast.expr) -> PolicyRule:
         include=_patterns(include),
         exclude=_patterns(values.get("exclude", ())),
         allow_empty=bool(values.get("allow_empty", False)),
+        optional=bool(values.get("optional", False)),
     )
 
 

@@ -56,7 +56,7 @@ _TITLES = {
     GroupKind.WORKSPACE: "your workspace",
     GroupKind.GENERATED: "sources given as text",
     GroupKind.STDLIB: "Python's standard library",
-    GroupKind.ABSENT: "not there when it was built",
+    GroupKind.ABSENT: "may be absent",
     GroupKind.RESOURCES: "resources",
     GroupKind.FORMAT: "the file format's records",
 }

@@ -23,7 +23,7 @@ class Needed:
     `specifier` says which versions may be there (PEP 440): those that the artifact `requires`, else the
     `version` that it was built against; "" where neither is known. `modules` are the extern modules. It is
     `optional` where only imports lead to it that may fail, and `absent` where it was not there either when
-    the artifact was built.
+    the artifact was built, or a rule says that the code can do without.
     """
 
     name: str
@@ -105,7 +105,7 @@ def requirements_lines(
             yield _line_of_module(each, (owners or {}).get(top_of(each.name), ()))
     absent = [each.name for each in needed if each.absent]
     if absent:
-        yield "# modules that were not there when it was built either, and are used where they are:"
+        yield "# modules that it does without, and that are used where they are:"
         yield from textwrap.wrap(", ".join(absent), 100, initial_indent="# ", subsequent_indent="# ")
 
 

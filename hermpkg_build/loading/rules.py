@@ -83,6 +83,16 @@ class _ModuleGlobs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _ExternGlobs(_ModuleGlobs):
+    """What `extern` takes."""
+
+    optional: bool = attribute(
+        "Whether code that asks for the modules can do without: nothing of them is checked or recorded.",
+        default=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _PackageDefaults:
     """What `package` takes."""
 
@@ -116,7 +126,7 @@ def _functions(*functions: tuple[str, str, Any, int]) -> Mapping[str, Function]:
 
 POLICY_FUNCTIONS = _functions(
     ("intern", "Packs the modules' source.", _ModuleGlobs, 1),
-    ("extern", "Leaves the modules to the environment that loads the artifact.", _ModuleGlobs, 1),
+    ("extern", "Leaves the modules to the environment that loads the artifact.", _ExternGlobs, 1),
     ("mock", "Replaces the modules by stubs that fail when they are used.", _ModuleGlobs, 1),
     ("deny", "Refuses the modules: needing one is an error.", _ModuleGlobs, 1),
 )

@@ -1,7 +1,7 @@
 """Policy rules as values of BUILD files."""
 
 load("//rules/private:checks.bzl", "check")
-load("//rules/private:table.bzl", "POLICY_FUNCTION")
+load("//rules/private:table.bzl", "POLICY_FUNCTIONS")
 
 PolicyRuleInfo = provider(
     doc = "One line of a policy. Made by intern, extern, mock and deny.",
@@ -9,6 +9,7 @@ PolicyRuleInfo = provider(
         "allow_empty": "Whether it may match no module.",
         "exclude": "A glob of modules that it is not for, or a list of them.",
         "include": "A glob of modules that it is for, or a list of them.",
+        "optional": "Whether code that asks for them can do without; extern alone has it.",
         "policy": "What becomes of them.",
     },
 )
@@ -23,5 +24,5 @@ def policy_rule(policy, **values):
     Returns:
       A PolicyRuleInfo.
     """
-    check(policy, POLICY_FUNCTION, values)
+    check(policy, POLICY_FUNCTIONS[policy], values)
     return PolicyRuleInfo(policy = policy, **values)

@@ -1,10 +1,28 @@
 """What each rule and policy function may be given. Written by `python rules/make_defs.py` from hermpkg_build/loading/rules.py."""
 
-POLICY_FUNCTION = [
-    struct(name = "include", type = "a string or a list of strings", mandatory = True, rules = [], suffixes = []),
-    struct(name = "exclude", type = "a string or a list of strings", mandatory = False, rules = [], suffixes = []),
-    struct(name = "allow_empty", type = "a boolean", mandatory = False, rules = [], suffixes = []),
-]
+POLICY_FUNCTIONS = {
+    "deny": [
+        struct(name = "include", type = "a string or a list of strings", mandatory = True, rules = [], suffixes = []),
+        struct(name = "exclude", type = "a string or a list of strings", mandatory = False, rules = [], suffixes = []),
+        struct(name = "allow_empty", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+    ],
+    "extern": [
+        struct(name = "include", type = "a string or a list of strings", mandatory = True, rules = [], suffixes = []),
+        struct(name = "exclude", type = "a string or a list of strings", mandatory = False, rules = [], suffixes = []),
+        struct(name = "allow_empty", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+        struct(name = "optional", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+    ],
+    "intern": [
+        struct(name = "include", type = "a string or a list of strings", mandatory = True, rules = [], suffixes = []),
+        struct(name = "exclude", type = "a string or a list of strings", mandatory = False, rules = [], suffixes = []),
+        struct(name = "allow_empty", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+    ],
+    "mock": [
+        struct(name = "include", type = "a string or a list of strings", mandatory = True, rules = [], suffixes = []),
+        struct(name = "exclude", type = "a string or a list of strings", mandatory = False, rules = [], suffixes = []),
+        struct(name = "allow_empty", type = "a boolean", mandatory = False, rules = [], suffixes = []),
+    ],
+}
 
 RULES = {
     "model": [

@@ -293,3 +293,89 @@ def test_a_configuration_that_is_python_is_a_resource(plain):
     assert outcome.code == 0, outcome.stderr
     assert "configs/base.py: the factory read them" in outcome.stdout
     assert "warning" not in outcome.stderr
+
+
+SPARING = """
+import importlib.util
+
+import lib
+
+
+def has(name):
+    return importlib.util.find_spec(name) is not None
+
+
+class Model:
+    def __init__(self, asks):
+        self.asks = asks
+
+    def __call__(self, x):
+        return [x, lib.answer(), has("extra") if self.asks else None]
+
+
+def make(asks=False):
+    return Model(asks)
+
+
+def example():
+    return 1
+"""
+
+
+@pytest.fixture
+def sparing(plain, tmp_path):
+    """A project whose library can do without another one, which is installed."""
+    lib = "try:\n    import guarded\nexcept ImportError:\n    pass\n\ndef answer():\n    return 42\n\n"
+    install(tmp_path / "site", "lib", f"{lib}def more():\n    import extra\n")
+    install(tmp_path / "site", "guarded", "")
+    install(tmp_path / "site", "extra", "")
+    plain.write("net.py", SPARING)
+    return plain
+
+
+def install(site, name, text):
+    information = site / f"{name}-1.0.dist-info"
+    information.mkdir(parents=True)
+    (site / f"{name}.py").write_text(text)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (information / "RECORD").write_text(f"{name}.py,,\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("", "extra"), ("--extern extra", "extra"), ("--extern guarded", "guarded")]
+)
+def test_what_the_example_does_without_is_left_out_and_need_not_be_there(
+    sparing, tmp_path, words, name, recwarn, monkeypatch
+):
+    site = {"PYTHONPATH": str(tmp_path / "site")}
+    outcome = sparing.run("init", "net:make", *words.split(), env=site)
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    build = (sparing.root / "BUILD").read_text()
+    optional = build.partition("extern(")[2].partition("optional = True")[0]
+    assert f'"{name}.**"' in optional
+    assert '"lib.**"' in build
+    artifact = (sparing.root / "hermpkg-out/plain.pt").read_bytes()
+    shutil.rmtree(tmp_path / f"site/{name}-1.0.dist-info")
+    (tmp_path / f"site/{name}.py").unlink()
+    assert sparing.run("//:plain", env=site).code == 0
+    assert (sparing.root / "hermpkg-out/plain.pt").read_bytes() == artifact
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    with PackageImporter(sparing.root / "hermpkg-out/plain.pt") as importer:
+        assert importer.load_pickle("model", "model.pkl")(1) == [1, 42, None]
+        if name == "extra":
+            with pytest.raises(ModuleNotFoundError, match="extra"):
+                importer.import_module("lib").more()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("fault", ["asks", "no example"])
+def test_what_may_matter_is_no_less_than_without_an_example(sparing, tmp_path, fault):
+    """Where the outputs are others without it, and where nothing has shown that they are not."""
+    if fault == "no example":
+        sparing.write("net.py", SPARING.replace("def example", "def other"))
+    words = ["--arg", "asks=true"] if fault == "asks" else []
+    outcome = sparing.run("init", "net:make", *words, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    build = (sparing.root / "BUILD").read_text()
+    assert "optional" not in build
+    assert '"extra.**"' in build

@@ -27,7 +27,7 @@ function askersOf(needed) {
 const moduleByName = new Map(modules.name.map((name, i) => [name, i]));
 function showNeeded() {
   clearChart();
-  const status = (each) => each.absent ? "was not there when it was built" : each.optional ? "used where it is installed" : "must be installed";
+  const status = (each) => each.absent ? "may be absent" : each.optional ? "used where it is installed" : "must be installed";
   const rows = data.needed.map((each) => ({ ...each, status: status(each), asking: askersOf(each) }));
   rows.sort((a, b) => a.absent - b.absent || a.optional - b.optional);
   replace("list",

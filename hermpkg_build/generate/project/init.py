@@ -136,6 +136,7 @@ class _Init:
                 weights=weights,
                 weights_key=self._request.weights_key,
                 weights_prefix=self._request.weights_prefix,
+                example=":".join(example or ()),
                 modules=[example[0]] if example else [],
                 named=named_policies(self._request.intern, self._request.extern),
             ),
@@ -388,7 +389,8 @@ class _Init:
                 f" with --weights {large[0]}, and a factory that does not read it, it is there once"
             )
         if trial.note:
-            yield trial.note
+            more = "; what an example() beside the factory shows it to do without stays outside, too"
+            yield trial.note + ("" if trial.has_example else more)
         if trial.missed:
             yield (
                 f"the factory looked for {listed(trial.missed, _SHOWN)} in the folder in which it runs, which"

@@ -27,10 +27,10 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.artifact_contents import imports_of
 from hermpkg_build.engine.targets.model import model_request
-from hermpkg_build.errors import LoadingError
+from hermpkg_build.errors import ActionError, LoadingError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
-from hermpkg_build.factories.request import ModelObject
+from hermpkg_build.factories.request import ModelObject, ModelRequest
 from hermpkg_build.generate.decided import check_names, note_on_size
 from hermpkg_build.generate.made_report import versions_needed
 from hermpkg_build.loading.declared_modules import declared_modules, module_name
@@ -39,6 +39,7 @@ from hermpkg_build.store.cache import open_cache
 
 if TYPE_CHECKING:
     from hermpkg_build.source.known_facts import FactsStore
+    from hermpkg_build.store.content import ContentStore
 
 _MOST_FILES = 1_000
 """A folder of more files than that holds data, which no target lists."""
@@ -50,8 +51,8 @@ _MODULES = Label("", "modules")
 class TrialRequest:
     """The model of a project: `files` are the modules that it may use, `modules` further ones to be packed.
 
-    `named` are distributions or top-level modules with what is to become of them.
-    Paths are relative to the workspace's root.
+    `example` names the function of an example, "" where there is none. `named` are distributions or top-level
+    modules with what is to become of them. Paths are relative to the workspace's root.
     """
 
     workspace: Workspace
@@ -62,6 +63,7 @@ class TrialRequest:
     weights: str | None
     weights_key: str | None = None
     weights_prefix: str | None = None
+    example: str = ""
     modules: Sequence[str] = ()
     named: Mapping[str, Policy] = field(default_factory=dict)
 
@@ -70,13 +72,15 @@ class TrialRequest:
 class Trial:
     """What making the model has shown.
 
-    `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual. `used`
+    `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual;
+    `has_example` says whether a call has shown what the model does without. `used`
     are the files of the workspace that are packed or that the factory imported, `read` its data files that it
     read, `sources_read` its sources, run or read; `missed` are paths that it looked for where it runs.
     """
 
     decisions: Sequence[Decision]
     note: str
+    has_example: bool
     rules: Sequence[PolicyRule]
     requires: Mapping[str, str]
     used: Sequence[str]
@@ -86,7 +90,7 @@ class Trial:
 
 
 def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
-    """Make the model and decide on what it needs.
+    """Make the model, call it with its example, and decide on what it needs.
 
     A factory that looks for files by their paths from the root of the project is run again with these, as
     with declared ones. Raises FactoryError where the factory fails, and
@@ -94,7 +98,7 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
     """
     with closing(open_cache(cache_directory)) as store:
         context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
-        asked = model_request(context, model, FactoryConditions())
+        asked = replace(model_request(context, model, FactoryConditions()), example=request.example)
         given: set[str] = set()
         while True:
             try:
@@ -106,9 +110,36 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
             else:
                 more = _files_at(made.missed, request.workspace.root) - given
                 if not more:
-                    wishes = Wishes(named=request.named)
-                    return _decide(context, package, made, given, wishes)
+                    break
             given |= more
+        wishes = Wishes(named=request.named)
+        asked = replace(asked, resources=tuple(sorted(given)))
+        for may_lack in ((True, False) if request.named else (False,)) if made.output else ():
+            loaded = {each.module for each in made.observed_modules}
+            sparing = replace(wishes, loaded=loaded, may_lack=may_lack)
+            trial = _decide(context, package, made, given, sparing)
+            if _does_without(trial.decisions, asked, made, store.content):
+                return trial
+        return _decide(context, package, made, given, wishes)
+
+
+def _does_without(
+    decisions: Sequence[Decision], request: ModelRequest, made: ModelObject, content: ContentStore
+) -> bool:
+    """Whether the model is the same and gives the same where what is optional is not installed."""
+    optional = [each for each in decisions if each.is_optional]
+    if not optional:
+        return True
+    hidden = replace(
+        request,
+        hidden=tuple(module for each in optional for module in each.modules),
+        hidden_distributions=tuple(each.name for each in optional if each.version),
+    )
+    try:
+        without = make_model_object(hidden, content)
+    except (FactoryError, ActionError):
+        return False
+    return (without.pickle, without.storages, without.output) == (made.pickle, made.storages, made.output)
 
 
 def _files_at(paths: Sequence[str], root: str) -> set[str]:
@@ -207,6 +238,7 @@ def _decide(
     return Trial(
         decisions=decisions,
         note=next(note_on_size(decisions, found.graph, tensors, ["hermpkg", "why", str(package.label)]), ""),
+        has_example=bool(made.output),
         rules=rules,
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),

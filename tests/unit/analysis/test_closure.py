@@ -235,6 +235,16 @@ def test_missing_module_with_a_policy_of_its_own_is_recorded(workspace):
         assert (node.policy, node.kind, node.origin) == (policy, ModuleKind.MISSING, Origin.MISSING)
 
 
+def test_what_is_optional_is_as_good_as_absent_but_where_a_pickle_refers_to_it(workspace):
+    workspace.own({"app.py": "import lib, lib.a\n"}).installed({"lib/__init__.py": "", "lib/a.py": ""})
+    rules = [intern("app"), extern("lib.**", optional=True)]
+    pickle = Root(source="model.pkl", module="lib.a", kind=EdgeKind.PICKLE, names=("A",))
+    app = Root(source="model.pkl", module="app", kind=EdgeKind.PICKLE, names=("B",))
+    for roots, origin in (([app], Origin.MISSING), ([app, pickle], Origin.ENVIRONMENT)):
+        closure = close_over(roots, rules, workspace.finder(), workspace.facts(), target="//a:b")
+        assert [closure.graph.nodes[name].origin for name in ("lib", "lib.a")] == [Origin.MISSING, origin]
+
+
 def test_an_edge_is_optional_only_while_no_import_needs_it(workspace):
     workspace.own(
         {"app.py": "try:\n    import one\nexcept ImportError:\n    pass\nimport one\n", "one.py": ""}

@@ -7,8 +7,8 @@ from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.generate.policy_text import build_text, rules_from
 
 
-def rule(policy, *include, exclude=()):
-    return PolicyRule(policy=policy, include=include, exclude=exclude)
+def rule(policy, *include, **options):
+    return PolicyRule(policy=policy, include=include, **options)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,8 @@ def rule(policy, *include, exclude=()):
         [rule(Policy.EXTERN, *(f"library_number_{i}.**" for i in range(30)))],
         [rule(Policy.INTERN, *(f"library_number_{i}.**" for i in range(30)), exclude=("a.b", "c"))],
         [rule(Policy.MOCK, "a", exclude=("a.b",))],
+        [rule(Policy.EXTERN, "a", optional=True), rule(Policy.EXTERN, "b", allow_empty=True)],
+        [rule(Policy.EXTERN, *(f"library_number_{i}.**" for i in range(30)), optional=True)],
     ],
 )
 def test_what_is_written_is_read_again(rules):
