@@ -10,6 +10,7 @@ import atexit
 import inspect
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -23,8 +24,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
+from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.conditions import FactoryConditions
+from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.factories import child
+from hermpkg_build.factories.processor import baseline_variables
+from hermpkg_build.factories.request import BASELINE, REQUEST, ModelRequest
 from tests.forks import server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,6 +44,9 @@ _NOT_AHEAD = ("integrations", "serving", "setuptools_command", "runtime.distribu
 """What no process of a command imports."""
 _LIBRARIES = ("rich.console", "rich.progress", "sqlite3")
 _STOP_S = 10.0
+_OF_ITS_OWN = {"HOME": "", "TMPDIR": ""}
+"""The variables that name folders of each factory's own."""
+_TORCH = re.compile(rb"^\s*(import|from) torch\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +68,10 @@ class ForkServer:
         path: Sequence[str] = (),
         never: Sequence[str] = (),
         prepare: Sequence[str] = (),
+        libraries: Sequence[str] = (),
     ) -> None:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        told = {"modules": modules, "path": path, "never": never, "prepare": prepare}
+        told = {"modules": modules, "path": path, "never": never, "prepare": prepare, "libraries": libraries}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, *flags, server.__file__, str(theirs.fileno()), json.dumps(told)],
@@ -214,9 +223,22 @@ def _interpreter(words: Sequence[str], _: Mapping[str, str], __: str) -> _Reques
 
 
 def _worker(words: Sequence[str], env: Mapping[str, str], _: str) -> _Request | None:
-    if list(words[:-3]) != [*child.interpreter_words(), _WORKER] or _starting(env) != _of_workers():
+    variables = _starting(_variables_of_workers())
+    if list(words[:-3]) != [*child.interpreter_words(), _WORKER] or _starting(env) != variables:
         return None
-    return _Request(server=_workers(), argv=words[-4:], run=("script", _WORKER))
+    workers = _workers_with_torch if _begins_with_torch(words[-3], env) else _workers
+    return _Request(server=workers(), argv=words[-4:], run=("script", _WORKER))
+
+
+def _begins_with_torch(folder: str, env: Mapping[str, str]) -> bool:
+    """Whether a factory will probably import torch, with nothing else than what was there ahead."""
+    request = from_json(ModelRequest, json.loads(Path(folder, REQUEST).read_bytes()))
+    if {**env, **_OF_ITS_OWN} != {**_variables_of_workers(), **_OF_ITS_OWN}:
+        return False
+    if (request.cpu, request.search_path) != (BASELINE, environment_search_path()):
+        return False
+    module = request.modules.get(request.factory.partition(":")[0], "")
+    return module.endswith(".py") and bool(_TORCH.search(Path(module).read_bytes()))
 
 
 CommandPopen.programs = (_command,)
@@ -260,11 +282,22 @@ def _interpreters() -> ForkServer:
 
 @cache
 def _workers() -> ForkServer:
-    path = str(REPOSITORY)
-    words = child.interpreter_words()[1:]
-    modules = ["hermpkg_build.factories.worker"]
+    return _server_of_workers()
+
+
+@cache
+def _workers_with_torch() -> ForkServer:
+    return _server_of_workers(environment_search_path())
+
+
+def _server_of_workers(libraries: Sequence[str] = ()) -> ForkServer:
     return ForkServer(
-        words, {"PATH": os.defpath, **_of_workers()}, modules=modules, path=[path], never=["torch"]
+        child.interpreter_words()[1:],
+        _variables_of_workers(),
+        modules=["hermpkg_build.factories.worker"],
+        path=[str(REPOSITORY)],
+        never=["torch"],
+        libraries=libraries,
     )
 
 
@@ -273,10 +306,9 @@ def prepare_commands() -> list[int]:
 
     This is for the process that they are forked from.
     """
-    servers = [_interpreters(), _workers()]
+    servers = [_interpreters(), _workers(), _workers_with_torch()]
     subprocess.Popen = Popen  # type: ignore[misc]
-    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
-        del sys.modules[name]
+    server.forget_tests()
     return [each.requests.fileno() for each in servers]
 
 
@@ -289,8 +321,9 @@ def _folders_of_interpreters() -> list[str]:
 
 
 @cache
-def _of_workers() -> dict[str, str]:
-    return _starting(child.environment(Path(os.sep), Path(os.sep), FactoryConditions()))
+def _variables_of_workers() -> dict[str, str]:
+    """Those of factories that compute with what every processor has, where the folders are others."""
+    return child.environment(Path(os.sep), Path(os.sep), FactoryConditions()) | baseline_variables()
 
 
 def _starting(env: Mapping[str, str]) -> dict[str, str]:

@@ -18,8 +18,9 @@ import selectors
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -120,7 +121,7 @@ def _take(given: dict[int, int], kept: Sequence[int]) -> None:
         os.close(descriptor)
 
 
-def run(asked: dict[str, Any]) -> NoReturn:
+def run(asked: dict[str, Any], run_factory: Callable[..., NoReturn] | None) -> NoReturn:
     """Become the process that is asked for, and end as it ends."""
     if asked["session"]:
         os.setsid()
@@ -137,6 +138,8 @@ def run(asked: dict[str, Any]) -> NoReturn:
         if kind == "module":
             sys.path.insert(0, os.getcwd())
             runpy.run_module(what, run_name="__main__", alter_sys=True)
+        elif run_factory is not None:
+            run_factory(what, sys.argv[1:], asked["env"])
         elif kind == "script":
             sys.path.insert(0, os.path.dirname(what))
             runpy.run_path(what, run_name="__main__")
@@ -165,6 +168,7 @@ def run(asked: dict[str, Any]) -> NoReturn:
 def serve(requests: socket.socket, told: dict[str, Any]) -> None:
     """Import what is told, and fork until nobody is there to ask any more."""
     kept: Sequence[int] = ()
+    run_factory = None
     if told["prepare"]:
         folder, module = told["prepare"]
         sys.path.insert(0, folder)
@@ -172,9 +176,27 @@ def serve(requests: socket.socket, told: dict[str, Any]) -> None:
         del sys.path[0]
     import_ahead(told["path"], told["modules"], told["never"])
     with suppress(KeyboardInterrupt):
+        if told["libraries"] and requests.recv(1, socket.MSG_PEEK):
+            # Only now: many tests run no such factory.
+            run_factory = _factories(told)
         asked = Forks(requests).next_process(kept)
         if asked is not None:
-            run(asked)
+            run(asked, run_factory)
+
+
+def _factories(told: dict[str, Any]) -> Callable[..., NoReturn]:
+    """Import torch; return what runs a factory in a process that is forked then."""
+    sys.path[:0] = told["path"]
+    libraries = importlib.import_module("tests.forks.libraries")
+    forget_tests()
+    ahead = libraries.import_libraries(told["libraries"])
+    return partial(libraries.run_factory, ahead)
+
+
+def forget_tests() -> None:
+    """Leave no module of tests to what is forked."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tests"]:
+        del sys.modules[name]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build import PackageImporter
 from tests.commands import run_command
 from tests.forks.processes import CommandPopen, without_starting
 
@@ -131,3 +132,68 @@ def test_nothing_is_left_of_one_command_in_the_next(workspace, env) -> None:
         os.umask(mask)
     assert run_command(["build", "//app", "--out", "b.pt"], cwd=workspace, env=env).returncode == 0
     assert (workspace / "a.pt").read_bytes() == (workspace / "b.pt").read_bytes()
+
+
+RULES = 'extern("torch.**", allow_empty = True), intern("app.**", allow_empty = True)'
+TORCH = BUILD.replace('"deny"', '"deny", "extern"').replace('intern("app.**")', RULES)
+WITH_TORCH = """
+import os, random, sys
+import torch
+
+def make():
+    names = sorted(set(os.environ) - {"LC_CTYPE"})
+    told = [names, str(sys.flags), sys.argv, hash("a"), os.umask(0), os.listdir(), random.random()]
+    modules = [name for name in sys.modules if name.split(".")[0] in ("torch", "sympy", "packaging")]
+    return [told, modules, torch.get_num_threads(), torch.rand(3), torch.nn.Linear(2, 2)]
+"""
+FAILS = """
+import torch
+
+def make():
+    open("left", "x").close()
+    print("said once")
+    raise ValueError(torch.ones(1))
+"""
+IS_FORKED = """
+import sys
+import torch
+
+def make():
+    return sys.orig_argv[-3].endswith("server.py")
+"""
+
+
+@pytest.mark.parametrize("net", [WITH_TORCH, FAILS, FAILS.replace("import torch", "from torch import x")])
+def test_a_factory_with_torch_gives_what_it_gives_in_a_process_of_its_own(workspace, env, net) -> None:
+    pytest.importorskip("torch")
+    (workspace / "app" / "BUILD").write_text(TORCH)
+    (workspace / "app" / "net.py").write_text(net)
+    words = ["build", "//app", "--out"]
+    forked = run_command([*words, "forked.pt"], cwd=workspace, env=env)
+    started = subprocess.run(
+        [*COMMAND, *words, "started.pt"],
+        cwd=workspace,
+        env={**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of another"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert forked.returncode == started.returncode == (net != WITH_TORCH)
+    assert errors(forked.stderr) == errors(started.stderr)
+    assert forked.stderr.count("said once") == (net == FAILS)
+    assert [path.read_bytes() for path in workspace.glob("forked.pt")] == [
+        path.read_bytes() for path in workspace.glob("started.pt")
+    ]
+
+
+def errors(text: str) -> list[str]:
+    """The lines of an error, without those that say what a build that takes long does."""
+    return [line for line in text.splitlines() if not line.startswith("[")]
+
+
+def test_a_factory_with_torch_is_forked(workspace, env) -> None:
+    pytest.importorskip("torch")
+    (workspace / "app" / "BUILD").write_text(TORCH)
+    (workspace / "app" / "net.py").write_text(IS_FORKED)
+    assert run_command(["build", "//app", "--out", "a.pt"], cwd=workspace, env=env).returncode == 0
+    assert PackageImporter(workspace / "a.pt").load_pickle("net", "net.pkl")
