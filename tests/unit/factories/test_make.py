@@ -226,8 +226,8 @@ def test_what_a_factory_puts_among_modules_disturbs_nothing(models: ModelWorkspa
 
 
 def read_by_factory(made: ModelObject) -> list[str]:
-    """The files that were read, but for those of this environment that run at the start of any process."""
-    return [path for path in made.observed_files.read if not path.startswith(sys.prefix)]
+    """The files that were read, but for those of the environment and its Python that any process reads."""
+    return [path for path in made.observed_files.read if not path.startswith((sys.prefix, sys.base_prefix))]
 
 
 def test_files_that_are_read_are_observed(models: ModelWorkspace) -> None:
