@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import gc
-from collections.abc import Collection, Hashable, Sequence
-from itertools import chain
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from itertools import chain, repeat
+from operator import is_
 from sys import getrefcount
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.pickles import opcodes as op
@@ -20,9 +20,14 @@ from hermpkg_build.pickles.plain_classes import OWN_WAYS, is_plain_class
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.values import AtomKeys
 
+Column: TypeAlias = "Sequence[Any]"
+"""Objects that are likely of one kind."""
+
 _LARGEST_CONTAINER: Final = 1000
 """Elements of a container in a batch; the pickler in C writes more of them in several steps."""
 _MOST_KEYS: Final = 256
+_LEAST_ROWS: Final = 16
+"""How many more rows than columns there must be, so that columns are worth what each costs."""
 _ATOMS: Final = frozenset({str, int, float, bool, NoneType})
 _PLAIN: Final = _ATOMS | {list, dict, tuple}
 
@@ -80,21 +85,20 @@ class PlainParts:
     def of(self, children: Sequence[Any]) -> Parts | None:
         """What stands in `children`, which others list; None where that is not plain, or there twice."""
         parts = Parts()
-        level = children
-        while level:
-            kinds = set(map(type, level))
+        columns = [children]
+        while columns:
+            column = columns.pop()
+            kinds = set(map(type, column))
             if not all(kind in _PLAIN or self._takes(kind) for kind in kinds):
                 return None
             if str in kinds:
-                parts.texts += _of_kind(str, level, kinds)
-            following: list[Any] = []
+                parts.texts += _of_kind(str, column, kinds)
             for kind in kinds.difference(_ATOMS):
-                found = _of_kind(kind, level, kinds)
-                inner = self._inside(kind, found, 1 + (found is not level), parts)
+                found = _of_kind(kind, column, kinds)
+                inner = self._inside(kind, found, 1 + (found is not column), parts)
                 if inner is None:
                     return None
-                following = following + inner if following else inner
-            level = following
+                columns += inner
         return parts
 
     def remember_keys(self, known: Memo) -> None:
@@ -102,7 +106,7 @@ class PlainParts:
         if len(self.keys) + len(known) <= _MOST_KEYS:
             self.keys |= {key: entry for key, entry in known.items() if entry[1] not in OWN_WAYS}
 
-    def _inside(self, kind: type, found: Sequence[Any], lists: int, parts: Parts) -> list[Any] | None:
+    def _inside(self, kind: type, found: Sequence[Any], lists: int, parts: Parts) -> list[Column] | None:
         counted = self._count_tuples(found, lists, parts) if kind is tuple else parts.count(found, lists)
         if not counted:
             return None
@@ -111,27 +115,40 @@ class PlainParts:
         else:
             sized = list(filter(None, map(vars, found)))
             parts.has_states = parts.has_states or bool(sized)
-            if not parts.count(sized, 1):
+            # Attributes may be in an instance of a class of their own.
+            if not {dict}.issuperset(map(type, sized)) or not parts.count(sized, 1):
                 return None
-        if max(map(len, sized), default=0) > _LARGEST_CONTAINER:
+        sizes = set(map(len, sized))
+        if not sizes:
+            return []
+        if max(sizes) > _LARGEST_CONTAINER:
             return None
-        return gc.get_referents(*sized) if kind in (list, tuple) else self._inside_dicts(sized, parts)
+        if kind in (list, tuple):
+            return _columns(sized, len(sized), sizes)
+        return [*self._keys(sized, sizes, parts), *_columns(map(dict.values, sized), len(sized), sizes)]
 
-    def _inside_dicts(self, dicts: Sequence[dict[Any, Any]], parts: Parts) -> list[Any]:
-        keys = list(chain.from_iterable(dicts))
-        if self.keys.keys() >= set(map(id, keys)):
-            keys = []
-        elif set(map(type, keys)) == {str}:
-            parts.texts += keys
-            keys = []
-        return [*keys, *chain.from_iterable(map(dict.values, dicts))]
+    def _keys(self, dicts: Sequence[dict[Any, Any]], sizes: Collection[int], parts: Parts) -> list[Column]:
+        """The keys of `dicts`, but for strings: these are in `parts` then, or all in `keys`."""
+        others: list[Column] = []
+        for keys in _columns(dicts, len(dicts), sizes):
+            if id(keys[0]) in self.keys and all(map(is_, keys, repeat(keys[0]))):
+                continue
+            if self.keys.keys() >= set(map(id, keys)):
+                continue
+            if set(map(type, keys)) == {str}:
+                parts.texts += keys
+            else:
+                others.append(keys)
+        return others
 
     def _count_tuples(self, found: Sequence[Any], lists: int, parts: Parts) -> bool:
         """Take tuples up by their values, or where these do not count, as `Parts.count` does."""
         tuples = list(filter(None, found))
         keys = self._atoms.keys(tuples)
-        by_value = {key: id(obj) for key, obj in zip(keys, tuples, strict=True) if key is not None}
-        others = [obj for key, obj in zip(keys, tuples, strict=True) if key is None]
+        by_value = dict(zip(keys, map(id, tuples), strict=True))
+        others = []
+        if by_value.pop(None, None) is not None:
+            others = [obj for key, obj in zip(keys, tuples, strict=True) if key is None]
         expected = len(parts.tuples) + len(tuples) - len(others)
         parts.tuples |= by_value
         return len(parts.tuples) == expected and parts.count(others, lists + 2)
@@ -151,6 +168,13 @@ class PlainParts:
             return False
         self.classes[id(kind)] = op.number_of(opcode), kind
         return True
+
+
+def _columns(rows: Iterable[Collection[Any]], count: int, sizes: Collection[int]) -> list[Column]:
+    """What is in the `count` of `rows`: by its places, where all have as many, and these are few."""
+    if len(sizes) == 1 and max(sizes) * _LEAST_ROWS <= count:
+        return list(zip(*rows, strict=True))
+    return [list(chain.from_iterable(rows))]
 
 
 def _of_kind(kind: type, objs: Sequence[Any], kinds: Collection[type]) -> Sequence[Any]:

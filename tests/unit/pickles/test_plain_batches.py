@@ -414,6 +414,20 @@ def test_an_instance_with_a_way_of_its_own_is_no_plain_one(name: str) -> None:
     assert pickle_canonically(graph).data == written_one_by_one(graph, 3)
 
 
+class Attributes(dict[str, Any]):
+    """Holds the attributes of an instance."""
+
+
+@pytest.mark.parametrize("kind", [Attributes, OrderedDict])
+def test_attributes_in_a_dict_of_another_class_are_no_plain_ones(kind: Any) -> None:
+    graph = [Plain(number=number) for number in range(2000)]
+    for obj in graph[1700:1702]:
+        obj.__dict__ = kind(number=1)
+    pickled = pickle_canonically(graph)
+    assert pickled.data == written_one_by_one(graph, 3)
+    assert kind.__name__ in [found.name for found in pickled.globals]
+
+
 def test_persistent_ids_and_overrides_are_asked_for_each_instance() -> None:
     graph = things(3000)
     chosen = graph[2500]
