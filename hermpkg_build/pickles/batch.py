@@ -31,39 +31,40 @@ class Batch:
 
     Containers that nothing but their parents referred to when they were written are in `alone`, all others
     in `shared` by their ids; `tuples` has the ids of tuples whose value counts, by the keys of these.
-    `classes` has those of instances.
+    `classes` has those of instances. `tokens` are what `visited` finds: given where that is the children
+    themselves, else found when they are asked for.
     """
 
     piece: int
     protocol: int
-    children: list[Any]
-    classes: Memo
-    alone: Sequence[Sequence[Any]]
-    shared: Mapping[int, Any]
-    tuples: Mapping[Hashable, int]
+    children: Sequence[Any] = ()
+    classes: Memo = field(default_factory=dict)
+    alone: Sequence[Sequence[Any]] = ()
+    shared: Mapping[int, Any] = field(default_factory=dict)
+    tuples: Mapping[Hashable, int] = field(default_factory=dict)
+    tokens: Sequence[Any] = ()
     puts: list[tuple[Hashable, bytes]] = field(default_factory=list)
     """The keys of tokens that are referred to later, each with the opcode for the memo."""
-    _tokens: Sequence[Any] = ()
     _sizes: tuple[Sequence[int], Sequence[int]] = ((), ())
     _states: Sequence[bool] = ()
 
     def settle(self) -> None:
         """Keep what can change later as it is: which objects there are, their sizes, and who has a state."""
-        if not self._tokens:
-            self._tokens = visited(self.children, self.classes, self.protocol)
+        if not self.tokens:
+            self.tokens = visited(self.children, self.classes, self.protocol)
             lists, dicts = (
-                [len(token) for token in self._tokens if type(token) is kind] for kind in (list, dict)
+                [len(token) for token in self.tokens if type(token) is kind] for kind in (list, dict)
             )
             kinds = self._kinds()
             self._sizes = lists, dicts
             self._states = (
-                [bool(vars(token)) for token in self._tokens if type(token) in kinds] if kinds else ()
+                [bool(vars(token)) for token in self.tokens if type(token) in kinds] if kinds else ()
             )
 
     def texts(self) -> Iterator[str]:
         """Its strings in the order in which the pickle has them, each once."""
         self.settle()
-        return iter(dict.fromkeys(token for token in self._tokens if type(token) is str))
+        return iter(dict.fromkeys(token for token in self.tokens if type(token) is str))
 
     def _kinds(self) -> Collection[type]:
         return {kind for _, kind in self.classes.values()}
@@ -72,7 +73,7 @@ class Batch:
         """`data`, which is the piece, with the opcodes of `puts` after their tokens."""
         self.settle()
         places: dict[Hashable, int] = {}
-        for index, token in enumerate(self._tokens):
+        for index, token in enumerate(self.tokens):
             places.setdefault(token if type(token) is str else id(token), index)
         ends = self._ends(data)
         inserted = sorted((ends[places[self.tuples.get(key, key)]], put) for key, put in self.puts)
@@ -90,7 +91,7 @@ class Batch:
         kinds = self._kinds()
         stack: list[_Open] = []
         offset = 0
-        for index, token in enumerate(self._tokens):
+        for index, token in enumerate(self.tokens):
             kind = type(token)
             if kind is list or kind is dict:
                 size = next(lists) if kind is list else 2 * next(dicts)
@@ -155,7 +156,7 @@ class _Visitor(pickle.Pickler):
         self.persistent_id: Callable[[Any], Any] = tokens.append
 
 
-def visited(children: list[Any], classes: Memo, protocol: int) -> list[Any]:
+def visited(children: Sequence[Any], classes: Memo, protocol: int) -> list[Any]:
     """All objects in `children`, which are plain, each with its parts behind it.
 
     A token is an atom, a class, or an object whose parts follow: a list, dict or tuple, or an instance of

@@ -132,11 +132,15 @@ class GraphWriter:
         pieces = out.pieces
         write = out.append
         texts = out.texts
+        words = out.words
         encoder = op.ATOM_ENCODERS.get
         for child in children:
             kind = type(child)
             if kind is str:
                 reference = texts.get(child)
+                if reference is None and words:
+                    out.enter_words((child,))
+                    reference = texts.get(child)
                 if reference is None:
                     texts[child] = len(pieces)
                     write(out.encode_text(child))
@@ -163,7 +167,9 @@ class GraphWriter:
     def _dict(self, obj: dict[Any, Any]) -> Walk | None:
         self._out.append(pickle.EMPTY_DICT)
         self._out.memoise(obj)
-        return self._fill_dict(len(obj), obj.items()) if obj else None
+        if not obj or (self._batches is not None and len(obj) >= SMALLEST and self._batches.wrote_table(obj)):
+            return None
+        return self._fill_dict(len(obj), obj.items())
 
     def _fill_dict(self, size: int, items: Iterable[tuple[Any, Any]]) -> Walk:
         flat = chain.from_iterable(items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -16,6 +16,9 @@ Table: TypeAlias = "dict[Any, Place | bytes]"
 """Memoised objects by key: their places, and, from the first reference on, the opcodes that fetch them."""
 
 _BIG = 1 << 16
+_SMALLEST_TABLE = 1 << 12
+"""Strings of a batch, below which each gets its entry in the table of all."""
+_MOST_TABLES = 4
 
 
 class Output:
@@ -31,6 +34,7 @@ class Output:
         self.by_identity: Table = {}
         self.by_value: Table = {}
         self.texts: Table = {}
+        self.words: list[tuple[dict[str, Any], Batch]] = []
         self.byte_strings: Table = {}
         self.alive: list[object] = []
         self.encode_text: Callable[[str], bytes] = op.encode_text_3 if protocol < 4 else op.encode_text_4
@@ -78,6 +82,28 @@ class Output:
         self.alive.append(batch)
         self._unsettled.append(batch)
 
+    def add_words(self, words: dict[str, Any], batch: Batch) -> None:
+        """Remember the strings that are the keys of `words`, none of which is known, as in `batch`.
+
+        To copy a dict is a tenth of what an entry for each of many keys takes. Where there are few, or
+        many such dicts, in each of which a string must be looked for, all get entries.
+        """
+        if len(words) >= _SMALLEST_TABLE and len(self.words) < _MOST_TABLES:
+            self.words.append((words.copy(), batch))
+        else:
+            self.texts.update(dict.fromkeys(words, batch))
+
+    def enter_words(self, texts: Iterable[str]) -> None:
+        """Give those of `texts` that are known without an entry theirs."""
+        for words, batch in self.words:
+            for text in filter(words.__contains__, texts):
+                self.texts.setdefault(text, batch)
+
+    def knows_none_of(self, words: dict[str, Any]) -> bool:
+        """Whether none of the keys of `words` was written before."""
+        known = [self.texts, *(table for table, _ in self.words)]
+        return all(map(words.keys().isdisjoint, map(dict.keys, known)))
+
     def settle(self) -> None:
         """Take the objects of all batches up as they are, for code of others is about to run."""
         for batch in self._unsettled:
@@ -87,6 +113,7 @@ class Output:
 
     def text(self, text: str) -> None:
         """Write a string."""
+        self.enter_words((text,))
         if not self.written(self.texts, text):
             self.texts[text] = len(self.pieces)
             self.append(self.encode_text(text))

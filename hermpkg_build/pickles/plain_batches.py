@@ -15,6 +15,7 @@ import pickle
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import compress, islice, repeat
 from operator import is_, is_not
+from types import NoneType
 from typing import Any, Final
 
 from hermpkg_build.pickles import opcodes as op
@@ -33,6 +34,7 @@ _LARGEST: Final = 1000
 _LONGEST: Final = (1 << 14) - 1
 """Characters of a string; longer ones stand outside of frames, and would be copied."""
 _MOST_PASSED_OVER: Final = 15
+_NUMBERS: Final = frozenset({int, float, bool, NoneType})
 
 
 class PlainBatches:
@@ -43,6 +45,26 @@ class PlainBatches:
         self._protocol = settings.protocol
         self._parts = PlainParts(settings, out, atoms, names)
         self._to_pass_over = self._passed_over = 0
+
+    def wrote_table(self, obj: dict[Any, Any]) -> bool:
+        """Write what is in `obj` where its keys are strings, none of which was written before, of numbers."""
+        if set(map(type, obj)) != {str} or not _NUMBERS.issuperset(map(type, obj.values())):
+            return False
+        if (
+            max(map(len, obj)) > _LONGEST
+            or not self._out.knows_none_of(obj)
+            or not _is_canonical(self._protocol)
+        ):
+            return False
+        self._out.append(pickle.MARK)
+        tokens: list[Any] = [None] * (2 * len(obj))
+        tokens[::2] = obj
+        tokens[1::2] = obj.values()
+        batch = Batch(piece=len(self._out.pieces), protocol=self._protocol, tokens=tokens)
+        self._out.append(pickled_alone(tokens, {}, self._protocol))
+        self._out.add_words(obj, batch)
+        self._out.append(pickle.SETITEMS)
+        return True
 
     def fill(
         self,
@@ -105,6 +127,7 @@ class PlainBatches:
 
         None, and nothing is entered, where a new one stands there twice, or is too long.
         """
+        self._out.enter_words(texts)
         written = self._out.texts
         before = len(written)
         places = list(map(written.setdefault, texts, repeat(batch)))
@@ -136,14 +159,14 @@ class PlainBatches:
 
 
 def pickled_alone(children: list[Any], memo: Memo, protocol: int) -> bytes:
-    """The opcodes of `children`, one after another, where `memo` has what was written before."""
+    """The opcodes of `children`, more than three, where `memo` has what was written before."""
     stream = io.BytesIO()
     pickler = pickle.Pickler(stream, protocol)
     pickler.fast = True
     pickler.memo = memo
-    pickler.dump(children)
+    pickler.dump(tuple(children))
     data = _without_frames(stream.getvalue()[len(pickle.PROTO) + 1 :])
-    return data[len(pickle.EMPTY_LIST + pickle.MARK) : -len(pickle.APPENDS + pickle.STOP)]
+    return data[len(pickle.MARK) : -len(pickle.TUPLE + pickle.STOP)]
 
 
 def _without_frames(data: bytes) -> bytes:
@@ -160,11 +183,11 @@ def _without_frames(data: bytes) -> bytes:
 def _is_canonical(protocol: int) -> bool:
     """Whether the pickler of this interpreter visits objects, and writes them, as batches need it."""
     word = "word"
-    children: list[Any] = [{word: [1, None]}, (2.0, "other"), word]
+    children: list[Any] = [{word: [1, None]}, (2.0, "other"), word, True]
     tokens = visited(children, {}, protocol)
-    expected = [children[0], word, children[0][word], 1, None, children[1], 2.0, "other", word]
+    expected = [children[0], word, children[0][word], 1, None, children[1], 2.0, "other", word, True]
     if len(tokens) != len(expected) or not all(map(is_, tokens, expected)):
         return False
     other = b"X\5\0\0\0other" if protocol < 4 else b"\x8c\5other"
-    wanted = b"}h\7](K\1Nes" + b"G\x40" + bytes(7) + other + b"\x86" + b"h\7"
+    wanted = b"}h\7](K\1Nes" + b"G\x40" + bytes(7) + other + b"\x86" + b"h\7\x88"
     return pickled_alone(children, {id(word): (7, word)}, protocol) == wanted

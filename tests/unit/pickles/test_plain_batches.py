@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.pickles import graph_writer
+from hermpkg_build.pickles import graph_writer, output
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.graph_writer import GraphWriter
 from hermpkg_build.pickles.output import Output
@@ -309,6 +309,63 @@ def test_strings_get_their_numbers_in_the_order_of_the_pickle(protocol: int) -> 
         {f"k{n % 70}": [n, [f"v{n % 90}"]], "at": f"k{n % 50}", "n": (n, f"v{n % 130}")} for n in range(3000)
     ]
     assert pickle_canonically(graph, protocol=protocol).data == written_one_by_one(graph, protocol)
+
+
+NUMBERS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats())
+WORDS = st.one_of(st.sampled_from(["a", "name", "\ud800", "x" * 300]), st.text())
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> dict[str, Any]:
+    """Strings to numbers, which may share strings with other tables, and have another value among them."""
+    numbers = draw(st.lists(NUMBERS, min_size=1, max_size=8))
+    first, count = draw(st.tuples(st.integers(0, 3), st.integers(48, 120)))
+    made = {f"word {first * 60 + number}": numbers[number % len(numbers)] for number in range(count)}
+    return {**made, **draw(st.dictionaries(WORDS, st.one_of(NUMBERS, NUMBERS, WORDS), max_size=3))}
+
+
+OF_WORDS = st.one_of(
+    tables(),
+    tables().map(list),
+    tables().map(lambda table: list(table.items())),
+    tables().map(lambda table: Plain(**table)),
+    st.lists(WORDS, max_size=3).map(tuple),
+    st.just(Plain),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(graph=st.lists(OF_WORDS, min_size=1, max_size=8), protocol=st.sampled_from([3, 4, 5]))
+def test_tables_of_words_are_written_as_one_by_one(graph: list[Any], protocol: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(output, "_SMALLEST_TABLE", 90)
+        data = pickle_canonically(graph, protocol=protocol).data
+    assert data == written_one_by_one(graph, protocol)
+
+
+@pytest.mark.parametrize("protocol", [3, 4, 5])
+def test_names_of_classes_may_be_words_of_a_table(protocol: int) -> None:
+    graph = [dict.fromkeys([*map(str, range(5_000)), Plain.__module__, "Plain"], 1), Plain]
+    assert pickle_canonically(graph, protocol=protocol).data == written_one_by_one(graph, protocol)
+
+
+def test_code_that_runs_later_may_change_a_table_that_was_written() -> None:
+    def made() -> list[Any]:
+        words = {f"word {number}": number for number in range(9_000)}
+
+        def answer() -> list[str]:
+            words.clear()
+            words.update(new=1, other=2)
+            return ["word 8000", "new", "word 2"]
+
+        return [words, Asked(answer), [f"word {number}" for number in range(0, 10_000, 7)], "other"]
+
+    assert pickle_canonically(made()).data == written_one_by_one(made(), 3)
+
+
+def test_a_table_is_written_at_once_whatever_was_written_before() -> None:
+    graph = [{f"{name} {number}": number for number in range(6_000)} for name in "abcdefg"]
+    assert pieces(graph) < 50
 
 
 class Slots:
