@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeAlias
 
 Way: TypeAlias = frozenset[str]
@@ -35,13 +35,18 @@ def marker_of(ways: Iterable[Way], also: str = "") -> str:
     >>> marker_of([OPEN])
     ''
     """
-    alternatives = sorted(" and ".join(_grouped(each) for each in sorted(way)) for way in ways)
+    alternatives = sorted(_all_of(sorted(way)) for way in ways)
     if "" in alternatives:
         return also
     either = " or ".join(
         f"({each})" if len(alternatives) > 1 and " and " in each else each for each in alternatives
     )
-    return " and ".join(_grouped(each) for each in (also, either) if each) if also else either
+    return _all_of([each for each in (also, either) if each])
+
+
+def _all_of(markers: Sequence[str]) -> str:
+    """The marker that holds where all `markers` do, in the usual form: brackets only where they matter."""
+    return " and ".join(map(_grouped, markers)) if len(markers) > 1 else "".join(markers)
 
 
 def _grouped(marker: str) -> str:

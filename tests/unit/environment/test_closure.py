@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.markers import Marker
 
 from hermpkg_build.analysis.distributions import Distributions
 from hermpkg_build.disk.source_tree import SourceTree
@@ -159,6 +160,22 @@ def test_a_way_that_is_open_stays_open(given_ways: list[Way], holds: set[str]) -
         assert any(way <= holds for way in kept) == is_open
         text = marker_of(kept)
         assert (not text or eval(text, {each: each in holds for each in "abcd"})) == is_open
+
+
+CONDITIONS = (
+    'os_name == "nt"',
+    'os_name == "nt" or sys_platform == "linux"',
+    'os_name == "nt" and sys_platform == "linux"',
+    '(os_name == "nt" or sys_platform == "linux") and python_version < "3.12"',
+)
+conditions = st.frozensets(st.sampled_from(CONDITIONS), max_size=3)
+
+
+@given(st.lists(conditions, min_size=1, max_size=3), st.sampled_from(["", *CONDITIONS]))
+def test_markers_have_the_form_that_reading_them_gives(given_ways: list[Way], also: str) -> None:
+    """Else `verify` finds other bytes in an environment than hermpkg writes."""
+    text = marker_of(given_ways, also)
+    assert not text or str(Marker(text)) == text
 
 
 @pytest.mark.parametrize("marker", ["", "marker = \"python_version > '3'\"\n"])
