@@ -18,22 +18,20 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.target import Model, PythonModules, Target
 from hermpkg_build.dataclass import dataclass, replace
-from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.engine.beside_snapshots import beside, read_beside
+from hermpkg_build.engine.early_workers import MADE, made_bytes
 from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.rests import Rests
 from hermpkg_build.engine.results import ActionCounts, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Entries, Examined, Snapshot, save, snapshot_path
 from hermpkg_build.engine.snapshot_check import present_signature, root_of
-from hermpkg_build.engine.text_uses import TextTable, load_table, texts_path
+from hermpkg_build.engine.text_uses import TEXTS, TextTable, load_table
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.results import BuildRequest
     from hermpkg_build.loading.declared_files import DeclaredFiles
-
-_LARGEST = 1 << 30
-"""Bytes of what is kept of many targets that rest on many files."""
 
 _PATTERNS = ("all", "all-targets", "*")
 """The names of targets that are patterns where they stand after a colon."""
@@ -59,7 +57,7 @@ class ChangedPart:
 
         path, hash_ = self.examined.path, self.examined.snapshot.declared
         try:
-            return DeclaredFiles.from_bytes(_read_beside(path, "declared", hash_))
+            return DeclaredFiles.from_bytes(read_beside(path, "declared", hash_))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -142,6 +140,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
         Rests.of(_resting(build, result, files), build.journal.warnings_by_target()),
         _texts(build, result.targets, files),
         declared_bytes(build.build_files()),
+        made_bytes(build.warm),
     )
 
 
@@ -178,10 +177,12 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
             result=whole,
             warnings=build.journal.warnings,
             declared=before.declared,
+            made=before.made,
             processor=_processor(build) or before.processor,
         ),
         rests,
         _texts(build, whole.targets, files, part.examined, renumbered),
+        made=made_bytes(build.warm),
     )
 
 
@@ -211,12 +212,12 @@ def keep_narrowed(path: str, snapshot: Snapshot, larger: Examined, rests: Rests)
     numbers = {at: snapshot.files.place(name) for at, name in enumerate(paths) if name in snapshot.files}
     resting = {label: [numbers[file] for file in rests.of_targets({label}) or ()] for label in labels}
     try:
-        declared = _read_beside(larger.path, "declared", snapshot.declared)
+        declared = read_beside(larger.path, "declared", snapshot.declared)
     except ValueError:
         declared = b""
     _keep(
         path,
-        replace(snapshot, declared=""),
+        replace(snapshot, declared="", made=""),
         Rests.of(resting, about),
         texts.of_targets(labels).renumbered(numbers) if texts is not None else None,
         declared,
@@ -329,38 +330,40 @@ def _texts(
 
 
 def _keep(
-    path: str, snapshot: Snapshot, rests: Rests, texts: TextTable | None, declared: bytes = b""
+    path: str,
+    snapshot: Snapshot,
+    rests: Rests,
+    texts: TextTable | None,
+    declared: bytes = b"",
+    made: bytes = b"",
 ) -> None:
-    """Keep a snapshot, and what belongs beside it; no `declared` files are those that are there already."""
-    data = rests.to_bytes()
-    replace_file(_beside(path, "resting"), data)
-    kept = texts.to_bytes() if texts is not None else b""
-    if kept:
-        replace_file(texts_path(path), kept)
-    if declared:
-        replace_file(_beside(path, "declared"), declared)
-    hashes = [hashlib.sha256(each).hexdigest() if each else "" for each in (data, kept, declared)]
+    """Keep a snapshot, and what belongs beside it; what is not `declared`, or `made`, is there already."""
+    kept = {
+        "resting": rests.to_bytes(),
+        TEXTS: texts.to_bytes() if texts is not None else b"",
+        "declared": declared,
+        MADE: made,
+    }
+    hashes = {"declared": snapshot.declared, MADE: snapshot.made, TEXTS: ""}
+    for what, data in kept.items():
+        if data:
+            replace_file(beside(path, what), data)
+            hashes[what] = hashlib.sha256(data).hexdigest()
     save(
         path,
-        replace(snapshot, resting=hashes[0], texts=hashes[1], declared=hashes[2] or snapshot.declared),
+        replace(
+            snapshot,
+            resting=hashes["resting"],
+            texts=hashes[TEXTS],
+            declared=hashes["declared"],
+            made=hashes[MADE],
+        ),
     )
 
 
 def load_rests(path: str, snapshot: Snapshot) -> Rests | None:
     """Return what is kept beside a snapshot, where it is that which was kept with it."""
     try:
-        return Rests.from_bytes(_read_beside(path, "resting", snapshot.resting))
+        return Rests.from_bytes(read_beside(path, "resting", snapshot.resting))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _read_beside(path: str, what: str, sha256: str) -> bytes:
-    """Read what lies beside a snapshot. Raises OSError, and ValueError where it was not kept with it."""
-    data = read_limited(_beside(path, what), _LARGEST)
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise ValueError("not what was kept with the snapshot")
-    return data
-
-
-def _beside(path: str, what: str) -> str:
-    return f"{path.removesuffix('.snapshot')}.{what}"

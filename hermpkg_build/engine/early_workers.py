@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 
+from hermpkg_build.core.quick_json import loads
 from hermpkg_build.core.user_file import WARM_VARIABLE
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
+from hermpkg_build.engine.beside_snapshots import read_beside
 from hermpkg_build.engine.noted_texts import note_path
+from hermpkg_build.engine.snapshot_check import root_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hermpkg_build.factories.warm_client import Made, WarmProcesses
+
+MADE = "made"
+"""What beside a snapshot has what the last build made: a line of JSON, and the request for it."""
 
 
 def keep_socket(root: str, name: str) -> None:
@@ -25,10 +36,24 @@ def forget_socket(root: str) -> None:
         os.unlink(_note(root))
 
 
-def fork_for_build(root: str) -> None:
-    """Have a process forked, if one is there to do so, for the build of the workspace `root` that is due."""
+def made_bytes(warm: WarmProcesses | None) -> bytes:
+    """Return what is kept of the first model that a build has made in a warm process; nothing for none."""
+    if warm is None or warm.settings.with_build or not warm.made:
+        return b""
+    import json
+
+    made: Made = warm.made[0]
+    return json.dumps([made.socket, made.place, made.files]).encode() + b"\n" + made.request
+
+
+def fork_for_build(path: str, made: str, changed: Collection[str]) -> None:
+    """Have a process forked, if one is there to do so, for the build that is due of the snapshot at `path`.
+
+    Where the factory that ran last read one of the files that have `changed`, it gets ready to run that.
+    What is kept of it has the hash `made`, "" for nothing.
+    """
     with suppress(OSError, ValueError):
-        noted = read_limited(_note(root))
+        noted = read_limited(_note(root_of(path)))
         name = noted.partition(b"\n")[0].decode()
         if noted != _as_noted(name):
             return
@@ -38,10 +63,21 @@ def fork_for_build(root: str) -> None:
         # Workspaces come from anywhere: what is noted names nothing in another folder.
         if folder is None or os.path.basename(name) != name or not name.endswith(".socket"):
             return
-        if os.path.exists(path := os.path.join(folder, name)):
+        if os.path.exists(listening := os.path.join(folder, name)):
             from hermpkg_build.factories.early_fork import fork_early
 
-            fork_early(path)
+            fork_early(listening, *_likely(path, made, name, changed))
+
+
+def _likely(path: str, made: str, name: str, changed: Collection[str]) -> tuple[str, bytes]:
+    """Return where the process with the socket `name` is likely to work, and its request; "" for unknown."""
+    with suppress(OSError, ValueError, TypeError):
+        if made:
+            line, _, request = read_beside(path, MADE, made).partition(b"\n")
+            socket, place, files = loads(line.decode())
+            if socket == name and not set(changed).isdisjoint(files):
+                return str(place), request
+    return "", b""
 
 
 def _as_noted(name: str) -> bytes:

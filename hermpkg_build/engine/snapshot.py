@@ -58,6 +58,8 @@ class Snapshot:
     """The hash of what is kept beside it of texts of modules, "" for nothing."""
     declared: str = ""
     """The hash of what is kept beside it of BUILD files, "" for nothing."""
+    made: str = ""
+    """The hash of what is kept beside it of a factory that ran, "" for nothing."""
     processor: str = ""
     """The processor that models were computed with all of, "" where none was."""
 
@@ -180,6 +182,7 @@ def save(path: str, snapshot: Snapshot) -> None:
         "resting": snapshot.resting,
         "texts": snapshot.texts,
         "declared": snapshot.declared,
+        "made": snapshot.made,
         "processor": snapshot.processor,
     }
     stored = StoredSnapshot(values, snapshot.outputs, snapshot.files, snapshot.directories)
@@ -213,6 +216,7 @@ def read_snapshot(stored: StoredSnapshot) -> Snapshot | None:
             resting=str(values["resting"]),
             texts=str(values["texts"]),
             declared=str(values["declared"]),
+            made=str(values["made"]),
             processor=str(values["processor"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Values: TypeAlias = dict[str, Any]
 
-FORMAT = 6
+FORMAT = 7
 _MOST_CHANGED = 100
 """After so many edits all is looked at again."""
 

@@ -49,7 +49,7 @@ def renewed(path: str, stored: StoredSnapshot, changed: Sequence[str]) -> list[s
     except HermpkgError:
         found = None  # A build tells what is wrong.
     if found is None and all(name.endswith(".py") for name in changed):
-        fork_for_build(root_of(path))
+        fork_for_build(path, stored.values["made"], changed)
     return found
 
 

@@ -5,14 +5,13 @@ A table of that is kept beside the snapshot of a build. `text_edits` relies on i
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from hermpkg_build.disk.files import read_limited
+from hermpkg_build.engine.beside_snapshots import read_beside
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.observed_table import ObservedTable
@@ -23,13 +22,9 @@ _NUMBER: Final = "I"
 Uses: TypeAlias = "dict[str, array[int]]"
 """By label, the files that a target holds or lists, by their numbers in the snapshot of a table."""
 
-_LARGEST: Final = 1 << 30
-"""Bytes of a table, which has four for each use."""
 
-
-def texts_path(path: str) -> str:
-    """Return where the table lies that belongs to the snapshot at `path`."""
-    return f"{path.removesuffix('.snapshot')}.texts"
+TEXTS: Final = "texts"
+"""What lies beside a snapshot and has the table."""
 
 
 class TextUses:
@@ -108,8 +103,7 @@ class TextUses:
 def load_table(path: str, sha256: str) -> TextTable | None:
     """Return the table of the snapshot at `path`; None where it is not that which was kept with it."""
     try:
-        data = read_limited(texts_path(path), _LARGEST) if sha256 else b""
-        return TextTable.of_bytes(data) if hashlib.sha256(data).hexdigest() == sha256 else None
+        return TextTable.of_bytes(read_beside(path, TEXTS, sha256)) if sha256 else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 

@@ -26,10 +26,11 @@ Sources are inputs, and what was compiled from them is none.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildExit:
-    """How a child ended, and the last lines it wrote to standard output and error."""
+    """How a child ended, the last lines that it wrote to its output, and the folder that it worked in."""
 
     returncode: int
     output: str
+    folder: str
 
     @property
     def description(self) -> str:
@@ -87,7 +88,7 @@ def run_child(
             process.wait()
     if children.is_cancelled():
         return None
-    return ChildExit(returncode=process.returncode, output=last_lines(log))
+    return ChildExit(returncode=process.returncode, output=last_lines(log), folder=str(folder))
 
 
 def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict[str, str]:

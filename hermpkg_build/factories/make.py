@@ -13,12 +13,12 @@ from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
+from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.failures import FactoryError, factory_error_from_json
 from hermpkg_build.factories.request import (
     BASELINE,
     EXIT_FULL,
     PICKLE,
-    REQUEST,
     RESULT,
     ModelObject,
     ModelRequest,
@@ -56,6 +56,8 @@ def make_model_object(
     child dies, BuildInterruptedError where it was cancelled, and LocalEnvironmentError where the
     folder of `content` is full or taken away.
     """
+    from pathlib import Path
+
     from hermpkg_build.factories.child import run_child
 
     children, variables = children or Children(), variables_of(request)
@@ -63,10 +65,12 @@ def make_model_object(
         forked = partial(warm.run, request, variables=variables, children=children)
         found = _adopted(request, content, forked, warm.end_later)
         if found is not None:
+            warm.note_made(request.label, request.workspace_root, found[0].observed_files)
             return found[0]
 
-    def fresh(folder: Path, _: ExitStack) -> ChildExit | None:
-        conditions = request.conditions
+    def fresh(asked: bytes, staging: str, _: ExitStack) -> ChildExit | None:
+        folder, conditions = Path(staging), request.conditions
+        (folder / REQUEST).write_bytes(asked)
         return run_child(_WORKER, folder, conditions=conditions, variables=variables, children=children)
 
     found = None if children.is_cancelled() else _adopted(request, content, fresh, ExitStack.close)
@@ -89,7 +93,7 @@ def variables_of(request: ModelRequest) -> dict[str, str]:
 def _adopted(
     request: ModelRequest,
     content: ContentStore,
-    run: Callable[[Path, ExitStack], ChildExit | None],
+    run: Callable[[bytes, str, ExitStack], ChildExit | None],
     end: Callable[[ExitStack], None],
 ) -> tuple[ModelObject, tuple[str, ...]] | None:
     """What a child that `run` runs in a new folder leaves, in `content`, and the roots of its imports.
@@ -100,11 +104,10 @@ def _adopted(
     from pathlib import Path
 
     with ExitStack() as stack, _staging_errors(staging := stack.enter_context(content.staging())):
-        folder = Path(staging)
-        (folder / REQUEST).write_bytes(dumps(to_json(request)))
-        ended = run(folder, stack)
+        ended = run(dumps(to_json(request)), staging, stack)
         if ended is None:
             return None
+        folder = Path(ended.folder)
         result = _result(folder, request, ended)
         if number := result.get("full"):
             raise OSError(number, os.strerror(number))

@@ -139,7 +139,9 @@ class Preloaded:
         namespaces = namespaces_of([*sys.modules.items(), *hidden])
         self._expected = {id(module): (module, entries) for module, entries in namespaces}
         self._classes = classes_of(namespaces) if hidden else ()
-        self.observer.take()
+
+    def guard(self) -> None:
+        """From now on, end this process where it does what shows that it is no fresh one."""
         self._is_guarding = True
         self.observer.heed(_LOOKING_AROUND, self._on_look)
         self.observer.heed(_TOUCHING, self._on_touch)

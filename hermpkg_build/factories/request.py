@@ -14,8 +14,7 @@ from hermpkg_build.core.manifest import RecordKind
 from hermpkg_build.dataclass import dataclass, field, replace
 from hermpkg_build.pickles.pickled import GlobalReference, StoredStorage
 
-# The files of the worker's folder: it reads the first, and leaves the others.
-REQUEST = "request.json"
+# The files that a worker leaves in its folder.
 RESULT = "result.json"
 PICKLE = "model.pkl"
 EXIT_FULL = 74

@@ -24,10 +24,9 @@ from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
 from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines
-from hermpkg_build.factories.early_fork import Fork, drop_early, take_early
-from hermpkg_build.factories.request import EXIT_COLD, RESULT, ModelRequest
+from hermpkg_build.factories.early_fork import Fork, Forked, drop_early, take_early
+from hermpkg_build.factories.request import RESULT, ModelRequest, ObservedFiles
 from hermpkg_build.factories.sockets import connected, private_folder
-from hermpkg_build.factories.warm_messages import receive
 from hermpkg_build.version import __version__
 
 _SERVER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "warm_server.py")
@@ -60,30 +59,24 @@ class WarmSettings:
     keep_socket: Callable[[str], None]
 
 
-@dataclass(eq=False, slots=True)
-class _Forked:
-    """A process that is the child of the warm one, as the leader of a group."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A `request` that a process was forked for by that with this socket, to work in a folder in `place`.
 
-    pid: int
-    connection: socket.socket
-    returncode: int | None = None
+    Its factory read the `files` of the workspace.
+    """
 
-    def wait(self) -> int:
-        """Wait for its end, as far as the warm process tells of it."""
-        if self.returncode is None:
-            try:
-                answer, _ = receive(self.connection)
-                self.returncode = int(answer["returncode"])
-            except (OSError, ValueError, KeyError):
-                self.returncode = EXIT_COLD
-        return self.returncode
+    socket: str
+    place: str
+    request: bytes
+    files: tuple[str, ...]
 
 
 class WarmProcesses:
     """The warm processes that a build uses; close it when the build is done.
 
     `refused` has the reasons why factories were run in fresh processes although there was a warm one;
-    `started` are those that this build has started.
+    `made` has what was made in others; `started` are those that this build has started.
     """
 
     def __init__(self, settings: WarmSettings) -> None:
@@ -92,6 +85,8 @@ class WarmProcesses:
         self._stack = ExitStack()
         self._line = self._stack.enter_context(lifeline()) if settings.with_build else -1
         self.refused: list[str] = []
+        self.made: list[Made] = []
+        self._asked: dict[str, tuple[str, str, bytes]] = {}
         self.started: list[subprocess.Popen[bytes]] = []
         self._ending: list[threading.Thread] = []
 
@@ -117,48 +112,51 @@ class WarmProcesses:
     def run(
         self,
         request: ModelRequest,
-        folder: Path,
+        asked: bytes,
+        folder: str,
         stack: ExitStack,
+        *,
         variables: Mapping[str, str],
         children: Children,
     ) -> ChildExit | None:
-        """Run the factory of `request`, which lies in `folder`; None where a fresh process must do it.
+        """Run the factory of `request`, whose bytes are `asked`; None where a fresh process must do it.
 
-        When all is done that it does in the folder, its process may still be about to end: `stack` ends it.
+        It has the empty `folder`, or got ready in another one beside it. When all is done that it does there,
+        its process may still be about to end: `stack` ends it.
         """
         roots = tuple(self.settings.roots_of(request))
         place = private_folder()
         if not roots or place is None or request.conditions != FactoryConditions():
             return None
-        home, work, temporary = folder / "home", folder / "work", folder / "tmp"
-        for path in (home, work, temporary):
-            path.mkdir(parents=True, exist_ok=True)
-        log = folder / "output"
-        log.touch()  # The process can be killed before it writes.
-        asked = {
-            "folder": str(folder),
-            "work": str(work),
-            "home": str(home),
-            "tmp": str(temporary),
-            "output": str(log),
-        }
+        world = _World.of(request, roots, variables)
         try:
-            fork = stack.enter_context(self._fork(place, request, roots, variables))
+            path = self._socket(place, world)
+            fork = stack.enter_context(self._fork(path, world, os.path.dirname(folder), asked))
             fork.connection.settimeout(_ANSWER_S)
-            fork.tell(asked)
+            if not fork.folder:
+                fork.tell(folder, asked)
+            fork.go()
             if not _has_answer(fork.connection, children):
                 return None
-            answer, _ = receive(fork.connection)
-            forked = _Forked(pid=int(answer["pid"]), connection=fork.connection)
+            forked = Forked(fork.connection)
         except (OSError, ValueError, KeyError):
             return None
         fork.connection.settimeout(None)
         stack.enter_context(children.owned(forked))
         is_done = fork.is_done() or forked.wait() == 0
-        if children.is_cancelled() or not is_done or not (folder / RESULT).exists():
-            self.refused.append(last_lines(log).rpartition("\n")[2])
+        output = last_lines(Path(fork.folder, "output"))
+        if children.is_cancelled() or not is_done or not os.path.exists(os.path.join(fork.folder, RESULT)):
+            self.refused.append(output.rpartition("\n")[2])
             return None
-        return ChildExit(returncode=0, output=last_lines(log))
+        self._asked[request.label] = os.path.basename(path), os.path.dirname(folder), asked
+        return ChildExit(returncode=0, output=output, folder=fork.folder)
+
+    def note_made(self, label: str, root: str, seen: ObservedFiles) -> None:
+        """Note that a factory has run that was `seen` to read files, some of them in the workspace `root`."""
+        inside = os.path.join(root, "")
+        files = tuple(path for path in (*seen.code, *seen.read) if path.startswith(inside))
+        socket_name, place, asked = self._asked[label]
+        self.made.append(Made(socket=socket_name, place=place, request=asked, files=files))
 
     def has_one_for(self, request: ModelRequest, variables: Mapping[str, str]) -> bool:
         """Whether there is a process already that may run the factory of `request`."""
@@ -171,16 +169,15 @@ class WarmProcesses:
         private = os.getpid() if self.settings.with_build else 0
         return os.path.join(place, f"{world.key(private)}.socket")
 
-    def _fork(
-        self, place: str, request: ModelRequest, roots: Sequence[str], variables: Mapping[str, str]
-    ) -> Fork:
-        """A fork of the warm process of a world. Raises OSError, and ValueError for another user's."""
-        world = _World.of(request, roots, variables)
-        path = self._socket(place, world)
+    def _fork(self, path: str, world: _World, place: str, asked: bytes) -> Fork:
+        """A fork of the warm process of a world that listens at `path`, to do what is `asked`, in `place`.
+
+        Raises OSError, and ValueError for another user's.
+        """
         if len(os.fsencode(path)) > _LONGEST_PATH:
             raise OSError("the path of the socket is too long")
         with self._lock:
-            if early := take_early(path):
+            if early := take_early(path, place, asked):
                 return early
             with open(f"{path}.lock", "w", encoding="ascii") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)

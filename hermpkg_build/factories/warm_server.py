@@ -121,7 +121,7 @@ class WarmServer:
             try:
                 self._become_worker(client, server, line)
                 told = _begin(words)
-                run(Path(told.words["folder"]), self._ahead)
+                run(Path(told.words["folder"]), self._ahead, told.wait)
                 told.say_done()
             except BaseException:  # noqa: BLE001 -- the end of this process, as of any
                 import traceback

@@ -37,6 +37,7 @@ from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
 from hermpkg_build.factories.call import check_arguments, definition_of, find_factory, returns_nothing
+from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.hidden_modules import HiddenModules
@@ -54,7 +55,7 @@ from hermpkg_build.factories.observed_imports import observed_aliases, observed_
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.preloading import Preloaded, go_cold
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
-from hermpkg_build.factories.request import BASELINE, EXIT_FULL, REQUEST, RESULT, ModelObject, ModelRequest
+from hermpkg_build.factories.request import BASELINE, EXIT_FULL, RESULT, ModelObject, ModelRequest
 from hermpkg_build.factories.source_looks import observe_torch_positions
 from hermpkg_build.factories.spawned_processes import contexts, let_find
 from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
@@ -69,11 +70,12 @@ _kept: list[Any] = []
 """What must live as long as this process."""
 
 
-def run(folder: Path, ahead: Preloaded | None = None) -> None:
+def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] = lambda: None) -> None:
     """Make the model object that the request in `folder` asks for; leave the result there.
 
     Where libraries were imported `ahead`, the process ends with `EXIT_COLD` if that could show, or if the
-    factory fails.
+    factory fails. All is made ready before it `wait`s: nothing of the factory's, nor of what it reads, is
+    looked at until then.
     """
     _tell_crashes_by_python_s_stack()
     process, work = os.getpid(), os.getcwd()
@@ -82,13 +84,17 @@ def run(folder: Path, ahead: Preloaded | None = None) -> None:
     places = places_of(request)
     if ahead is not None:
         places.learn_from(ahead.places)
+    join_root = partial(os.path.join, request.workspace_root)
+    observer = FileObserver() if ahead is None else ahead.observer
+    finder = confine(request, places, observer, ahead)
+    wait()
     folders = map(os.path.dirname, request.modules.values())
     native = NativeReads(folders, request.workspace_root)
-    observer = FileObserver() if ahead is None else ahead.observer
-    join_root = partial(os.path.join, request.workspace_root)
     observer.watch(native, str(folder), map(join_root, request.resources))
     observer.named.note_values(request.arguments)
-    finder = confine(request, places, observer, ahead)
+    observer.take()  # What was looked at until here is nobody's.
+    if ahead is not None:
+        ahead.guard()
     result: dict[str, Json]
     try:
         standard = standard_modules()

@@ -58,7 +58,7 @@ from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 from hermpkg_build.factories import child
 from hermpkg_build.factories.early_fork import Fork
 from hermpkg_build.factories.warm_client import WarmProcesses
-counts = {"asked": 0, "fresh": 0, "forked": 0, "started": 0, "begun": 0, "used": 0}
+counts = {"asked": 0, "ready": 0, "told": 0, "fresh": 0, "forked": 0, "started": 0, "begun": 0, "used": 0}
 def counting(owner, name, count):
     original = getattr(owner, name)
     def counted(*arguments, **options):
@@ -71,6 +71,8 @@ def asking(fork, connection):
     counts["engine imported before"] = "hermpkg_build.engine.build" in sys.modules
     ask(fork, connection)
 Fork.__init__ = asking
+counting(Fork, "tell_likely", "ready")
+counting(Fork, "tell", "told")
 counting(child, "run_child", "fresh")
 counting(WarmProcesses, "run", "forked")
 counting(WarmProcesses, "_start", "started")
@@ -173,6 +175,8 @@ def test_an_edit_of_code_takes_one_fork_of_a_process_that_has_torch(
     assert counts.pop("compared before") < 50, "of a thousand files that are compared while the factory runs"
     assert counts == {
         "asked": 1,
+        "ready": 1,
+        "told": 1,
         "engine imported before": False,
         "fresh": 0,
         "forked": 1,

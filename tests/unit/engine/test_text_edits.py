@@ -21,6 +21,7 @@ from hermpkg_build.core.manifest_bytes import entry_bytes
 from hermpkg_build.disk import spare_files
 from hermpkg_build.disk.midstates import RememberingHash, remembering_hash
 from hermpkg_build.engine import text_edits
+from hermpkg_build.engine.beside_snapshots import beside
 from hermpkg_build.engine.noted_beginnings import spare_path
 from hermpkg_build.engine.noted_texts import note_path
 from hermpkg_build.engine.observed_table import ObservedTable
@@ -31,7 +32,7 @@ from hermpkg_build.engine.snapshot_check import (
     snapshots,
     words_of,
 )
-from hermpkg_build.engine.text_uses import TextTable, TextUses, texts_path
+from hermpkg_build.engine.text_uses import TEXTS, TextTable, TextUses
 from tests.property.incremental_builds import TICK_S, build, quick_clock
 
 BUILD = """
@@ -178,9 +179,9 @@ def test_code_beside_what_asks_for_files(workspace: Workspace, comment: str, by_
 REFUSED: dict[str, Callable[[Workspace], object]] = {
     "an artifact that is gone": lambda each: each.artifact.unlink(),
     "an artifact of other bytes": damage,
-    "no table": lambda each: Path(texts_path(str(each.snapshot))).unlink(),
-    "another table": lambda each: Path(texts_path(str(each.snapshot))).write_text("[{}, {}, 0, []]\n"),
-    "garbage": lambda each: Path(texts_path(str(each.snapshot))).write_bytes(b"\xff"),
+    "no table": lambda each: Path(beside(str(each.snapshot), TEXTS)).unlink(),
+    "another table": lambda each: Path(beside(str(each.snapshot), TEXTS)).write_text("[{}, {}, 0, []]\n"),
+    "garbage": lambda each: Path(beside(str(each.snapshot), TEXTS)).write_bytes(b"\xff"),
     "one more module": lambda each: each.write("pkg/d.py", ""),
     "code of another": lambda each: each.write("pkg/b.py", "from pkg import c, c as d\n"),
     "a module that is a resource too": lambda each: (

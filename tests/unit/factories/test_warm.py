@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from hermpkg_build.core.canonical_json import dumps
+from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.disk.signatures import mark_of
 from hermpkg_build.errors import ActionError, BuildInterruptedError
@@ -30,6 +32,7 @@ from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.request import ModelObject, ModelRequest
 from hermpkg_build.factories.sockets import private_folder
 from hermpkg_build.factories.warm_client import WarmProcesses, WarmSettings
+from hermpkg_build.store.content import ContentStore
 from tests.unit.factories.conftest import ModelWorkspace
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm processes are for Linux")
@@ -389,13 +392,18 @@ def early(warm: Warm) -> Iterator[int]:
     assert folder is not None
     fork_early(os.path.join(folder, warm.sockets[-1]))
     (fork,) = early_fork._early.values()
-    answer = b""
-    while not answer.endswith(b"}"):
-        answer = fork.connection.recv(1 << 10, socket.MSG_PEEK)
-    yield int(json.loads(answer[4:])["pid"])
+    yield _pid_of(fork)
     early_fork.drop_early()
     assert isinstance(parent, int)
     os.kill(parent, signal.SIGKILL)
+
+
+def _pid_of(fork: early_fork.Fork) -> int:
+    """The process that was forked, of which the answer is left to others."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer = fork.connection.recv(1 << 10, socket.MSG_PEEK)
+    return int(json.loads(answer[4:])["pid"])
 
 
 def test_a_process_forked_early_runs_the_first_factory(early: int, warm: Warm) -> None:
@@ -436,6 +444,88 @@ def test_a_process_forked_early_dies_with_a_build_that_is_killed(warm: Warm, ear
         assert not _is_gone(forked)
         process.kill()
     assert _gone(forked)
+
+
+RAN = "import one, os\nopen(FILE, 'a').write(VALUE)\ndef make(): return os.getpid(), VALUE"
+
+
+class Ready:
+    """A process that is forked early for what `RAN` says, and the file that this writes to."""
+
+    def __init__(self, warm: Warm, path: str, file: Path) -> None:
+        self.warm = warm
+        self.file = file
+        self.tmp = os.path.join(warm.models.content.root, "tmp")
+        os.makedirs(self.tmp, exist_ok=True)
+        self.request = self.write("1")
+        fork_early(path, self.tmp, dumps(to_json(self.request)))
+        self.pid = _pid_of(early_fork._early[path])
+        time.sleep(0.3)  # It would do more by now, if it did.
+
+    def write(self, value: str) -> ModelRequest:
+        return self.warm.request(RAN.replace("FILE", repr(str(self.file))).replace("VALUE", repr(value)))
+
+    def make(self, request: ModelRequest) -> object:
+        made = make_model_object(request, self.warm.models.content, warm=self.warm.processes)
+        return self.warm.models.load(made)
+
+    def has_run(self) -> str:
+        return self.file.read_text() if self.file.exists() else ""
+
+
+@pytest.fixture
+def ready(early: int, warm: Warm, tmp_path: Path) -> Ready:
+    (path,) = early_fork._early
+    early_fork.drop_early()
+    assert _gone(early)
+    return Ready(warm, path, tmp_path / "ran")
+
+
+def test_a_process_that_is_ready_runs_what_it_was_told_when_somebody_asks(ready: Ready) -> None:
+    assert ready.has_run() == ""
+    assert ready.make(ready.request) == (ready.pid, "1")
+    ready.warm.processes.close()
+    assert ready.has_run() == "1"
+    assert os.listdir(ready.tmp) == []
+
+
+def test_a_process_that_is_ready_runs_the_code_that_is_there_when_somebody_asks(ready: Ready) -> None:
+    assert ready.make(ready.write("2")) == (ready.pid, "2")
+    assert ready.has_run() == "2"
+
+
+@pytest.mark.parametrize(
+    "other", [{"seed": 5}, {"label": "//:other"}, {"arguments": {}, "source_roots": ("", "src")}]
+)
+def test_a_process_that_is_ready_does_nothing_else(other: dict[str, Any], ready: Ready) -> None:
+    made = ready.make(replace(ready.request, **other))
+    assert isinstance(made, tuple)
+    assert made[0] != ready.pid
+    ready.warm.processes.close()
+    assert _is_gone(ready.pid)
+    assert os.listdir(ready.tmp) == []
+    assert ready.has_run() == "1"
+
+
+def test_a_process_that_is_ready_works_for_one_cache_only(ready: Ready, tmp_path: Path) -> None:
+    content = ContentStore(str(tmp_path / "another"))
+    made = make_model_object(ready.request, content, warm=ready.warm.processes)
+    assert content.path_of(made.pickle) is not None
+    assert not _is_gone(ready.pid)
+
+
+def test_a_process_that_is_ready_and_killed_costs_only_time(ready: Ready) -> None:
+    os.kill(ready.pid, signal.SIGKILL)
+    made = ready.make(ready.request)
+    assert isinstance(made, tuple)
+    assert made[0] != ready.pid
+
+
+def test_a_process_that_is_ready_sees_no_file_that_was_opened_before(ready: Ready, warm: Warm) -> None:
+    warm.models.write("read.txt", "by the build")
+    (warm.models.root / "read.txt").read_text()
+    made = make_model_object(ready.request, warm.models.content, warm=warm.processes)
+    assert made.workspace_reads == ()
 
 
 def test_nobody_waits_for_the_end_of_a_process_that_is_done(
