@@ -6,24 +6,27 @@ import os
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Lock
 
 from hermpkg_build.archive.records import FileSlice
 from hermpkg_build.archive.slices import READ_CHUNK, compare_crc32, opened_slice, too_short
 from hermpkg_build.core.closing import Closing
+from hermpkg_build.disk.all_cores import Job, on_all_cores
 from hermpkg_build.disk.concurrent_hash import WrittenBytes
-from hermpkg_build.disk.crc32 import is_quick, quick_crc32
+from hermpkg_build.disk.crc32 import crc32_of_both, is_quick, quick_crc32
 from hermpkg_build.disk.descriptors import read_into
-from hermpkg_build.disk.files import write_all
+from hermpkg_build.disk.files import write_all, write_all_at
 from hermpkg_build.disk.kernel_copies import copied_by_kernel
 
 _MUCH = 4 << 20
 """From so many bytes on a checksum is computed beside the copying, and not with it, where that saves time."""
 
 _STEP = 4 << 20
-"""So many bytes are copied by the kernel before they are compared."""
+"""So many bytes are copied before they are compared: they are in the processor's cache then."""
 
+_LARGER_PAGE = 64 << 10
 _BLOCK = 4096
 _CLONE_RANGE = 0x4020940D
 """The request FICLONERANGE of Linux: the numbers of a file, an offset, a size and an offset here follow."""
@@ -32,70 +35,101 @@ _SETTLED_S = 60.0
 """Bytes of a file that was changed longer ago are on the disk; sharing others would write them first."""
 
 
-def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None] | None) -> None:
+def append_slice(piece: FileSlice, target: int, progress: Callable[[int], None]) -> None:
     """Append a slice to the open file `target`, and call `progress` with the size of every step.
 
-    The bytes are compared with the CRC-32 of the slice, where that is known. Where nobody reads them again
-    (no `progress`), and the file system can, both files share them: nothing is written then.
+    The bytes are compared with the CRC-32 of the slice, where that is known.
     Raises ActionError for a bad source, OtherBytesError for one that has changed, OSError for a bad target.
     """
-    with opened_slice(piece) as source, ExitStack() as stack:
-        shared = _share(piece, source, target) if progress is None else 0
-        by_kernel = progress is None and not shared
-        beside = not shared and (by_kernel or not is_quick())
-        check = stack.enter_context(_crc32_of_written(piece, target, beside=beside))
-        done = _copied(piece, source, target, check) if by_kernel and isinstance(check, _Crc32Beside) else 0
-        buffer = memoryview(bytearray(min(READ_CHUNK, piece.size - done)))
+    with opened_slice(piece) as source, _crc32_of_written(piece, target) as check:
+        buffer, done = memoryview(bytearray(min(READ_CHUNK, piece.size))), 0
         while done < piece.size:
             size = read_into(source, buffer[: piece.size - done], piece.offset + done)
             if not size:
                 raise too_short(piece, done)
-            write_all(target, buffer[min(size, max(0, shared - done)) : size])
+            write_all(target, buffer[:size])
             done += size
             if check is not None:
                 check.advance(buffer[:size])
-            if progress is not None:
-                progress(size)
+            progress(size)
         if check is not None:
             compare_crc32(piece, check.result())
 
 
-def _copied(piece: FileSlice, source: int, target: int, check: _Crc32Beside) -> int:
-    """Have the kernel append a slice, as far as it can, and return how many bytes it did.
+def copy_slices(slices: Sequence[tuple[FileSlice, int]], target: int) -> None:
+    """Copy slices into the open file `target`, each to the place that is given with it, on all cores.
 
-    What it wrote is compared, by another thread, so that it need not be trusted with the bytes.
+    Where the file system can, both files share the bytes: nothing is written then. What lies in `target` in
+    the end is compared with the CRC-32 of each slice, where that is known. Raises as `append_slice`.
     """
-    begin, done = os.lseek(target, 0, os.SEEK_CUR), 0
-    while done < piece.size:
-        size = min(_STEP, piece.size - done)
-        count = copied_by_kernel(source, target, size, start=piece.offset + done, to=begin + done)
-        if not count:
-            break
-        done += count
-        check.follow(count)
-    os.lseek(target, begin + done, os.SEEK_SET)
-    return done
+    turn, jobs = Lock(), []
+    for piece, place in slices:
+        shared = _share(piece, target, place)
+        jobs += [_copied(piece, step, target, place, shared, turn) for step in _steps(piece)]
+    found = iter(on_all_cores(jobs))
+    for piece, _ in slices:
+        crc32 = 0
+        for step in _steps(piece):
+            crc32 = crc32_of_both(crc32, next(found), len(step))
+        compare_crc32(piece, crc32)
 
 
-def _share(piece: FileSlice, source: int, target: int) -> int:
-    """Let `target` share the whole blocks of a slice from its position on, which moves; return their size."""
-    position = os.lseek(target, 0, os.SEEK_CUR)
+def _steps(piece: FileSlice) -> list[range]:
+    """Return the parts of a slice that are copied at once."""
+    return [range(start, min(start + _STEP, piece.size)) for start in range(0, piece.size, _STEP)]
+
+
+def _copied(piece: FileSlice, step: range, target: int, place: int, shared: int, turn: Lock) -> Job[int]:
+    """Copy a step of a slice to its `place`, but for what is `shared`; return the CRC-32 of what is there.
+
+    The kernel copies what it can. It lets one thread at a time write to a file, and has others wait at work:
+    they come in `turn`, and compare meanwhile what they copied, each on the core that has it in its cache.
+    """
+    with opened_slice(piece) as source:
+        crc32, done, there = 0, step.start, min(step.stop, max(step.start, shared))
+        with turn:
+            while there < step.stop:
+                # To the next of the kernel's larger pages at first: it writes whole ones in less time.
+                size = min(step.stop - there, -(place + there) % _LARGER_PAGE or _STEP)
+                count = copied_by_kernel(source, target, size, start=piece.offset + there, to=place + there)
+                if not count:
+                    break
+                there += count
+        buffer = memoryview(bytearray(min(READ_CHUNK, len(step))))
+        while done < step.stop:
+            yield
+            if done < there:
+                count = read_into(target, buffer[: there - done], place + done)
+                if not count:
+                    raise OSError(f"only {done} of {there} written bytes can be read back")
+            else:
+                count = read_into(source, buffer[: step.stop - done], piece.offset + done)
+                if not count:
+                    raise too_short(piece, done)
+                write_all_at(target, buffer[:count], place + done)
+            crc32 = quick_crc32(buffer[:count], crc32)
+            done += count
+    return crc32
+
+
+def _share(piece: FileSlice, target: int, place: int) -> int:
+    """Let `target` share the whole blocks of a slice from `place` on; return their size, 0 where not."""
     size = piece.size - piece.size % _BLOCK
-    if sys.platform != "linux" or size < _MUCH or piece.offset % _BLOCK or position % _BLOCK:
+    if sys.platform != "linux" or size < _MUCH or piece.offset % _BLOCK or place % _BLOCK:
         return 0
     import fcntl
 
-    status = os.fstat(source)
-    if (
-        time.time() - max(status.st_ctime, status.st_mtime) < _SETTLED_S
-        or status.st_size < piece.offset + size
-    ):
-        return 0
-    try:
-        fcntl.ioctl(target, _CLONE_RANGE, struct.pack("qQQQ", source, piece.offset, size, position))
-    except OSError:
-        return 0
-    os.lseek(target, size, os.SEEK_CUR)
+    with opened_slice(piece) as source:
+        status = os.fstat(source)
+        if (
+            time.time() - max(status.st_ctime, status.st_mtime) < _SETTLED_S
+            or status.st_size < piece.offset + size
+        ):
+            return 0
+        try:
+            fcntl.ioctl(target, _CLONE_RANGE, struct.pack("qQQQ", source, piece.offset, size, place))
+        except OSError:
+            return 0
     return size
 
 
@@ -128,11 +162,7 @@ class _Crc32Beside(Closing):
 
     def advance(self, piece: memoryview) -> None:
         """Follow a piece, which is written."""
-        self.follow(len(piece))
-
-    def follow(self, count: int) -> None:
-        """Follow so many bytes, which are written."""
-        self._written.advance(count)
+        self._written.advance(len(piece))
 
     def result(self) -> int:
         """Wait for the checksum of all pieces. Raises OSError where they cannot be read back."""
@@ -141,11 +171,9 @@ class _Crc32Beside(Closing):
 
 
 @contextmanager
-def _crc32_of_written(
-    piece: FileSlice, target: int, *, beside: bool
-) -> Iterator[_Crc32 | _Crc32Beside | None]:
+def _crc32_of_written(piece: FileSlice, target: int) -> Iterator[_Crc32 | _Crc32Beside | None]:
     """Give what computes the CRC-32, where there is one to compare it with: a thread, where that is much."""
-    if piece.crc32 is None or piece.size < _MUCH or not beside:
+    if piece.crc32 is None or piece.size < _MUCH or is_quick():
         yield None if piece.crc32 is None else _Crc32()
         return
     with _Crc32Beside(target) as written:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from hermpkg_build.archive.copying import append_slice
+from hermpkg_build.archive.copying import append_slice, copy_slices
 from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
 from hermpkg_build.archive.slices import crc32_of, read_slice, slice_chunks
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
+from hermpkg_build.disk.files import write_all_at
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
@@ -86,11 +87,10 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: N
     pieces = [*plan_archive(root, records, crc32_of=crc32_of)]
     if begun is None or not _lie_in_place(begun.path, pieces):
         with replacement_of(path) as target:
-            _write(pieces, target, None)
+            _fill(pieces, target)
         return
     with _told(path):
-        os.lseek(begun.descriptor, 0, os.SEEK_SET)
-        _write(pieces, begun.descriptor, None, in_place=begun.path)
+        _fill(pieces, begun.descriptor, in_place=begun.path)
         os.ftruncate(begun.descriptor, sum(map(size_of, pieces)))
         begun.replace(path)
 
@@ -175,14 +175,9 @@ def _write_all(stream: BinaryDestination, data: Bytes) -> None:
         left = memoryview(left)[count:]
 
 
-def _write(
-    pieces: Iterable[Content], target: int, progress: Callable[[int], None] | None, *, in_place: str = ""
-) -> None:
-    """Write pieces from the position of `target` on, which has those of the file `in_place` already."""
+def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
+    """Write pieces from the position of `target` on, and tell how many bytes each step wrote."""
     for piece in _joined(pieces):
-        if isinstance(piece, FileSlice) and piece.path == in_place:
-            os.lseek(target, piece.size, os.SEEK_CUR)
-            continue
         if isinstance(piece, FileSlice):
             append_slice(piece, target, progress)
             continue
@@ -190,8 +185,19 @@ def _write(
         while left:
             count = os.write(target, left[:_BUFFER])
             left = left[count:]
-            if progress is not None:
-                progress(count)
+            progress(count)
+
+
+def _fill(pieces: Iterable[Content], target: int, *, in_place: str = "") -> None:
+    """Write pieces to an open file, in any order; those of the file `in_place` are where they have to be."""
+    position, slices = 0, []
+    for piece in _joined(pieces):
+        if not isinstance(piece, FileSlice):
+            write_all_at(target, piece, position)
+        elif piece.path != in_place:
+            slices.append((piece, position))
+        position += size_of(piece)
+    copy_slices(slices, target)
 
 
 def _joined(pieces: Iterable[Content]) -> Iterable[Content]:

@@ -41,13 +41,19 @@ def crc32_of_both(first: int, second: int, size: int) -> int:
     """
     if not first:
         return second  # as of nothing, where there is only one piece
+    return _product(first, _shift(size)) ^ second
+
+
+@lru_cache(maxsize=64)
+def _shift(size: int) -> int:
+    """Return x to the power of eight times `size`: most pieces are of few sizes."""
     factor, power = _ONE, _BYTE
     while size:
         if size & 1:
             factor = _product(factor, power)
         power = _product(power, power)
         size >>= 1
-    return _product(first, factor) ^ second
+    return factor
 
 
 def _product(a: int, b: int) -> int:

@@ -41,7 +41,7 @@ _OPENING_GOALS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1024, help="how much to assemble, in MiB")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each row is timed")
+    parser.add_argument("--rounds", type=int, default=9, help="how often each row is timed")
     parser.add_argument("--folder", help="where to work; its file system is what is measured")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench archive ", dir=options.folder) as folder:

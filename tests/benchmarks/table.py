@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,11 +46,17 @@ def timed(
         for name, run in rows.items():
             if before is not None:
                 before()
-            start, used = time.perf_counter(), sum(os.times()[:4])
+            start, used = time.perf_counter(), _processor()
             run()
             seconds[name].append(time.perf_counter() - start)
-            processor[name].append(sum(os.times()[:4]) - used)
+            processor[name].append(_processor() - used)
     return [Row(name=name, seconds=values, processor=processor[name]) for name, values in seconds.items()]
+
+
+def _processor() -> float:
+    """Return the seconds that this process used of all cores, and those of its children that ended."""
+    usages = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def show(title: str, rows: Sequence[Row], goals: Mapping[str, Goal] | None = None) -> None:

@@ -471,12 +471,13 @@ def test_what_the_kernel_copies_is_compared(
     monkeypatch.setattr(copying, "_MUCH", 1 << 20)
     data = os.urandom(3 << 20) + b"end"
     (tmp_path / "source").write_bytes(data)
-    places: list[int] = []
+    places, ends = [], [0]
 
     def copy(source: int, target: int, size: int, start: int, to: int) -> int:
         if len(places) == copies:
             raise OSError(errno.EXDEV, "no further")
         places.append(start)
+        ends.append(start + min(size, 500_000))
         part = os.pread(source, min(size, 500_000), start)
         return os.pwrite(target, part if writes == "the bytes" else bytes(len(part)), to)
 
@@ -492,18 +493,63 @@ def test_what_the_kernel_copies_is_compared(
     else:
         replace_archive(str(out), root="r", records=[record])
         assert out.read_bytes() == archive_bytes([Record(name="a", content=data)])
-    assert places == [500_000 * number for number in range(copies)]
+    assert len(places) == copies
+    assert places == ends[:copies]
+
+
+@pytest.mark.parametrize("kernel", ["all", "some", "none"])
+@pytest.mark.parametrize("wrong", [None, 0, 1, 2])
+def test_large_files_are_copied_in_steps_on_all_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str, wrong: int | None
+) -> None:
+    """Steps end in any order, and each file is compared as a whole, wherever the other bytes are in it."""
+    monkeypatch.setattr(copying, "_STEP", 100_000)
+    monkeypatch.setattr("hermpkg_build.disk.all_cores.cores", lambda: 3)
+    chance = random.Random(kernel)
+    copy = getattr(os, "copy_file_range", None)
+
+    def some(source: int, target: int, size: int, start: int, to: int) -> int:
+        assert copy is not None
+        if kernel == "none" or chance.random() < 0.3:
+            raise OSError(errno.EXDEV, "not here")
+        return copy(source, target, chance.randint(1, size), start, to)
+
+    if copy is not None and kernel != "all":
+        monkeypatch.setattr(os, "copy_file_range", some)
+    contents = [chance.randbytes(size) for size in (300_000, 900_001, 262_145)]
+    records, expected = [], []
+    for number, content in enumerate(contents):
+        source, name = tmp_path / f"source {number}", f".data/{number}.storage"
+        changed = bytearray(content)
+        changed[chance.randrange(len(content))] ^= number == wrong
+        source.write_bytes(b"before it" + changed)
+        piece = FileSlice(path=str(source), offset=9, size=len(content))
+        records += [Record(name=name, content=piece, crc32=zlib.crc32(content))]
+        expected += [Record(name=name, content=content)]
+        records += [small := Record(name=f"small {number}", content=b"between them")]
+        expected += [small]
+    out = tmp_path / "out.pt"
+    if wrong is None:
+        replace_archive(str(out), root="r", records=records)
+        assert out.read_bytes() == archive_bytes(expected)
+    else:
+        with pytest.raises(OtherBytesError) as raised:
+            replace_archive(str(out), root="r", records=records)
+        assert dict(raised.value.facts)["file"].endswith(f"source {wrong}")
+        assert not out.exists()
 
 
 def test_a_copy_in_any_steps_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The system may read and write fewer bytes than it is asked for."""
     records = some_records(tmp_path)
     expected = archive_bytes(records)
-    readv, write = os.preadv, os.write
+    readv, some, some_at = os.preadv, os.write, os.pwrite
     monkeypatch.setattr(os, "preadv", lambda file, buffers, at: readv(file, [buffers[0][:1000]], at))
-    monkeypatch.setattr(os, "write", lambda file, data: write(file, memoryview(data)[:777]))
-    write_archive(str(tmp_path / "out.pt"), root="r", records=records)
-    assert (tmp_path / "out.pt").read_bytes() == expected
+    monkeypatch.setattr(os, "write", lambda file, data: some(file, memoryview(data)[:777]))
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: some_at(file, memoryview(data)[:777], at))
+    for write in (write_archive, replace_archive):
+        write(str(tmp_path / "out.pt"), root="r", records=records)
+        assert (tmp_path / "out.pt").read_bytes() == expected
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares parts of files")
