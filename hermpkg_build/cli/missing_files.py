@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 from hermpkg_build.cli.operands import current_workspace
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.core.target import ModelPackage
 from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.workspace import Workspace, package_at
 from hermpkg_build.printable import pasteable
@@ -40,9 +42,15 @@ def step_to_artifact(word: str, words: Sequence[str]) -> str:
 
 
 def _step_for_label(workspace: Workspace, word: str, words: Sequence[str]) -> str:
-    """The artifact of a target. Raises LabelError."""
+    """The artifact of a target. Raises LabelError and LoadingError."""
+    from hermpkg_build.disk.source_tree import SourceTree
+    from hermpkg_build.loading.loader import Loader
+
     label = Label.parse(word, package=package_at(workspace, os.getcwd()))
-    path = os.path.join(workspace.root, OUTPUT_FOLDER, label.package, f"{label.name}.pt")
+    with closing(Loader(workspace, SourceTree(), on_message=lambda *_: None)) as loader:
+        target = loader.build_file(label.package).targets.get(label.name)
+    output = target.output if isinstance(target, ModelPackage) else f"{label.name}.pt"
+    path = os.path.join(workspace.root, OUTPUT_FOLDER, label.package, output)
     if os.path.isfile(path):
         return f"name the file of its artifact:\n{_command_lines(word, [path], words)}"
     return f"build it, and name the file of its artifact:\n    {pasteable('hermpkg', word)}"

@@ -289,6 +289,8 @@ class Loader(Closing):
         is_file = "." in name and name != "__init__.py"
         if is_file and (elsewhere := self.packages.file_named(name)) is not None:
             step = f"did you mean '{elsewhere}'?"
+        elif built := self.packages.outputs_named(label.name):
+            step = f"did you mean {' or '.join(repr(str(each)) for each in built)}?"
         return LabelError(
             f"no such target: {label}",
             facts=[("not in", file.path), ("nor a file", label.path)],

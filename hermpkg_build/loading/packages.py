@@ -137,6 +137,13 @@ class Packages:
         found = [path for path in self.files() if path.rpartition("/")[2] == name]
         return self.label_of(found[0]) if len(found) == 1 else None
 
+    def outputs_named(self, name: str) -> list[Label]:
+        """Return the labels by which artifacts of this name were built, sorted."""
+        top = os.path.join(self._root, OUTPUT_FOLDER)
+        found = [folder for folder, _, names in os.walk(top) if f"{name}.pt" in names]
+        inside = (os.path.relpath(folder, top).replace(os.sep, "/") for folder in sorted(found))
+        return [Label("" if path == os.curdir else path, name) for path in inside]
+
     def is_environment(self, folder: str) -> bool:
         """Whether a folder is a virtual environment."""
         return self._tree.is_file(os.path.join(self.directory(folder), "pyvenv.cfg"))

@@ -76,6 +76,21 @@ def test_outputs_of_one_name_are_all_told(built):
     assert told(built.run("inspect", "other/app.pt")) == ["hermpkg inspect hermpkg-out/other/app.pt"]
 
 
+def test_a_target_whose_artifact_has_a_name_of_its_own(app):
+    build = (app.root / "app/BUILD").read_text()
+    app.write("app/BUILD", build.replace('name = "app",', 'name = "app",\n    out = "best.pt",', 1))
+    app.build("//app")
+    assert told(app.run("trust", "//app")) == ["hermpkg trust hermpkg-out/app/best.pt"]
+
+
+@pytest.mark.parametrize("words", ["inspect app", "app", "why app app.main"])
+def test_a_name_alone_is_that_of_what_was_built_in_another_folder(built, words):
+    built.write("other/BUILD", "")
+    outcome = built.run(*words.split(), cwd="other")
+    assert outcome.code == 1
+    assert "-> did you mean '//app:app'?" in outcome.stderr
+
+
 def test_what_is_not_built_yet_is_to_be_built(app):
     assert told(app.run("trust", "//app")) == ["hermpkg //app"]
     assert told(app.run("inspect", "app.pt")) == []
