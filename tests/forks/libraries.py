@@ -19,10 +19,11 @@ from typing import NoReturn
 from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.factories import preloading, worker
 from hermpkg_build.factories.child import interpreter_words
+from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.observation import FileObserver
 from hermpkg_build.factories.preloading import Preloaded, preload
-from hermpkg_build.factories.request import EXIT_COLD, REQUEST, ModelRequest
+from hermpkg_build.factories.request import EXIT_COLD, ModelRequest
 
 _ROOTS = ("torch",)
 

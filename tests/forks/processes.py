@@ -28,8 +28,9 @@ from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json
 from hermpkg_build.factories import child
+from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.processor import baseline_variables
-from hermpkg_build.factories.request import BASELINE, REQUEST, ModelRequest
+from hermpkg_build.factories.request import BASELINE, ModelRequest
 from tests.forks import server
 
 REPOSITORY = Path(__file__).resolve().parents[2]
