@@ -83,7 +83,7 @@ def test_a_target_whose_artifact_has_a_name_of_its_own(app):
     assert told(app.run("trust", "//app")) == ["hermpkg trust hermpkg-out/app/best.pt"]
 
 
-@pytest.mark.parametrize("words", ["inspect app", "app", "why app app.main"])
+@pytest.mark.parametrize("words", ["inspect app", "build app", "why app app.main"])
 def test_a_name_alone_is_that_of_what_was_built_in_another_folder(built, words):
     built.write("other/BUILD", "")
     outcome = built.run(*words.split(), cwd="other")
