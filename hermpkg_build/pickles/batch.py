@@ -5,24 +5,28 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, repeat
 from typing import Any, Final, TypeAlias
 
 from hermpkg_build.dataclass import dataclass, field
+from hermpkg_build.pickles import opcodes as op
 
 Memo: TypeAlias = "dict[int, tuple[int, Any]]"
 """What a pickler has written, by identity, with its number."""
 
-_LENGTHS: Final = {
-    **dict.fromkeys((pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.EMPTY_TUPLE), (1, 0)),
-    **dict.fromkeys((pickle.BININT1, pickle.BINGET), (2, 0)),
-    pickle.BININT2: (3, 0),
-    **dict.fromkeys((pickle.BININT, pickle.LONG_BINGET), (5, 0)),
-    pickle.BINFLOAT: (9, 0),
-    **dict.fromkeys((pickle.LONG1, pickle.SHORT_BINUNICODE), (2, 1)),
-    **dict.fromkeys((pickle.LONG4, pickle.BINUNICODE), (5, 4)),
+_FIXED: Final = {
+    **dict.fromkeys(pickle.NONE + pickle.NEWTRUE + pickle.NEWFALSE + pickle.EMPTY_TUPLE, 1),
+    **dict.fromkeys(pickle.BININT1 + pickle.BINGET, 2),
+    **dict.fromkeys(pickle.BININT2, 3),
+    **dict.fromkeys(pickle.BININT + pickle.LONG_BINGET, 5),
+    **dict.fromkeys(pickle.BINFLOAT, 9),
 }
-"""By opcode: its bytes before its data, and how many of these say how long the data is."""
+"""The bytes of what an opcode leaves on the stack by itself, by the opcode."""
+_COUNTED: Final = {
+    **dict.fromkeys(pickle.LONG1 + pickle.SHORT_BINUNICODE, 1),
+    **dict.fromkeys(pickle.LONG4 + pickle.BINUNICODE, 4),
+}
+"""How many bytes behind an opcode say how many more there are, by the opcode."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -37,11 +41,11 @@ class Batch:
 
     piece: int
     protocol: int
-    children: Sequence[Any] = ()
-    classes: Memo = field(default_factory=dict)
-    alone: Sequence[Sequence[Any]] = ()
-    shared: Mapping[int, Any] = field(default_factory=dict)
-    tuples: Mapping[Hashable, int] = field(default_factory=dict)
+    children: Sequence[Any]
+    classes: Memo
+    alone: Sequence[Sequence[Any]]
+    shared: Mapping[int, Any]
+    tuples: Mapping[Hashable, int]
     tokens: Sequence[Any] = ()
     puts: list[tuple[Hashable, bytes]] = field(default_factory=list)
     """The keys of tokens that are referred to later, each with the opcode for the memo."""
@@ -72,9 +76,9 @@ class Batch:
     def with_puts(self, data: bytes) -> bytes:
         """`data`, which is the piece, with the opcodes of `puts` after their tokens."""
         self.settle()
-        places: dict[Hashable, int] = {}
-        for index, token in enumerate(self.tokens):
-            places.setdefault(token if type(token) is str else id(token), index)
+        keys: list[Hashable] = [token if type(token) is str else id(token) for token in self.tokens]
+        # Of what is there more than once, the first remains.
+        places = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
         ends = self._ends(data)
         inserted = sorted((ends[places[self.tuples.get(key, key)]], put) for key, put in self.puts)
         cuts = [0, *(end for end, _ in inserted), len(data)]
@@ -89,11 +93,15 @@ class Batch:
         lists, dicts = map(iter, self._sizes)
         states = iter(self._states)
         kinds = self._kinds()
+        containers = {list, dict, tuple, *kinds}
         stack: list[_Open] = []
         offset = 0
         for index, token in enumerate(self.tokens):
             kind = type(token)
-            if kind is list or kind is dict:
+            if kind not in containers or token == ():
+                offset += _FIXED.get(data[offset]) or _counted(data, offset)
+                ends.append(offset)
+            elif kind is list or kind is dict:
                 size = next(lists) if kind is list else 2 * next(dicts)
                 offset += 1
                 ends.append(offset)
@@ -101,20 +109,37 @@ class Batch:
                     offset += size > 2 or (size > 1 and kind is list)
                     stack.append(_Open(parts=size))
                     continue
-            elif kind is tuple and token:
+            elif kind is tuple:
                 ends.append(0)
                 offset += len(token) > 3
                 stack.append(_Open(parts=len(token), index=index))
                 continue
-            elif kind in kinds:
+            else:
                 ends.append(0)
                 stack.append(_Open(parts=2, index=index, state=next(states)))
                 continue
-            else:
-                offset = _end_of_atom(data, offset)
-                ends.append(offset)
-            offset = _close(stack, ends, offset)
+            if stack:
+                offset = _close(stack, ends, offset)
         return ends
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Vocabulary:
+    """What stands in one piece where that is strings and their numbers: the keys and values of `words`."""
+
+    piece: int
+    words: dict[str, Any]
+    puts: list[tuple[Hashable, bytes]] = field(default_factory=list)
+
+    def with_puts(self, encode_text: Callable[[str], bytes]) -> bytes:
+        """The piece anew, with the opcodes of `puts` after their strings."""
+        puts = dict(self.puts)
+        encoders = op.ATOM_ENCODERS
+        parts = [b""] * (3 * len(self.words))
+        parts[::3] = map(encode_text, self.words)
+        parts[1::3] = map(puts.get, self.words, repeat(b""))
+        parts[2::3] = [encoders[type(value)](value) for value in self.words.values()]
+        return b"".join(parts)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -126,9 +151,10 @@ class _Open:
     state: bool = False
 
 
-def _end_of_atom(data: bytes, offset: int) -> int:
-    size, counted = _LENGTHS[data[offset : offset + 1]]
-    return offset + size + int.from_bytes(data[offset + 1 : offset + 1 + counted], "little")
+def _counted(data: bytes, offset: int) -> int:
+    """The bytes of the number or string at `offset`, which says how long it is."""
+    header = 1 + _COUNTED[data[offset]]
+    return header + int.from_bytes(data[offset + 1 : offset + header], "little")
 
 
 def _close(stack: list[_Open], ends: list[int], offset: int) -> int:

@@ -132,14 +132,14 @@ class GraphWriter:
         pieces = out.pieces
         write = out.append
         texts = out.texts
-        words = out.words
+        vocabularies = out.vocabularies
         encoder = op.ATOM_ENCODERS.get
         for child in children:
             kind = type(child)
             if kind is str:
                 reference = texts.get(child)
-                if reference is None and words:
-                    out.enter_words((child,))
+                if reference is None and vocabularies:
+                    out.enter((child,))
                     reference = texts.get(child)
                 if reference is None:
                     texts[child] = len(pieces)
@@ -167,7 +167,9 @@ class GraphWriter:
     def _dict(self, obj: dict[Any, Any]) -> Walk | None:
         self._out.append(pickle.EMPTY_DICT)
         self._out.memoise(obj)
-        if not obj or (self._batches is not None and len(obj) >= SMALLEST and self._batches.wrote_table(obj)):
+        if not obj or (
+            self._batches is not None and len(obj) >= SMALLEST and self._batches.wrote_vocabulary(obj)
+        ):
             return None
         return self._fill_dict(len(obj), obj.items())
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.batch import Batch
+from hermpkg_build.pickles.batch import Batch, Vocabulary
 
-Place: TypeAlias = "int | Batch"
-"""The index of the piece that leaves an object on the stack, or the batch that the object is in."""
+Place: TypeAlias = "int | Batch | Vocabulary"
+"""The index of the piece that leaves an object on the stack, or what it is in, with many others."""
 Table: TypeAlias = "dict[Any, Place | bytes]"
 """Memoised objects by key: their places, and, from the first reference on, the opcodes that fetch them."""
 
 _BIG = 1 << 16
-_SMALLEST_TABLE = 1 << 12
-"""Strings of a batch, below which each gets its entry in the table of all."""
-_MOST_TABLES = 4
+_SMALLEST_APART = 1 << 12
+"""Strings of a vocabulary, below which each gets its entry in the table of all."""
+_MOST_APART = 4
 
 
 class Output:
@@ -34,7 +34,7 @@ class Output:
         self.by_identity: Table = {}
         self.by_value: Table = {}
         self.texts: Table = {}
-        self.words: list[tuple[dict[str, Any], Batch]] = []
+        self.vocabularies: list[Vocabulary] = []
         self.byte_strings: Table = {}
         self.alive: list[object] = []
         self.encode_text: Callable[[str], bytes] = op.encode_text_3 if protocol < 4 else op.encode_text_4
@@ -82,26 +82,34 @@ class Output:
         self.alive.append(batch)
         self._unsettled.append(batch)
 
-    def add_words(self, words: dict[str, Any], batch: Batch) -> None:
-        """Remember the strings that are the keys of `words`, none of which is known, as in `batch`.
+    def add_vocabulary(self, added: Vocabulary) -> None:
+        """Remember the strings of `added`, which is the next piece, and none of which is known.
 
-        To copy a dict is a tenth of what an entry for each of many keys takes. Where there are few, or
-        many such dicts, in each of which a string must be looked for, all get entries.
+        To look for others in one dict more costs less than an entry for each of many strings. Where there
+        are few, or many such dicts, all get entries.
         """
-        if len(words) >= _SMALLEST_TABLE and len(self.words) < _MOST_TABLES:
-            self.words.append((words.copy(), batch))
+        if len(added.words) >= _SMALLEST_APART and len(self.vocabularies) < _MOST_APART:
+            self.vocabularies.append(added)
         else:
-            self.texts.update(dict.fromkeys(words, batch))
+            self.texts.update(dict.fromkeys(added.words, added))
 
-    def enter_words(self, texts: Iterable[str]) -> None:
-        """Give those of `texts` that are known without an entry theirs."""
-        for words, batch in self.words:
-            for text in filter(words.__contains__, texts):
-                self.texts.setdefault(text, batch)
+    def enter(self, texts: Iterable[str]) -> None:
+        """Give those of `texts` that only a vocabulary has their entries."""
+        for found in self.vocabularies:
+            for text in filter(found.words.__contains__, texts):
+                self.texts.setdefault(text, found)
+
+    def number(self, texts: Sequence[str]) -> dict[str, int]:
+        """Number `texts`, which are referred to for the first time, in this order."""
+        table: dict[Any, Any] = self.texts
+        numbers = range(len(self._puts), len(self._puts) + len(texts))
+        self._puts += zip(map(table.__getitem__, texts), texts, strict=True)
+        table.update(zip(texts, map(op.get, numbers), strict=True))
+        return dict(zip(texts, numbers, strict=True))
 
     def knows_none_of(self, words: dict[str, Any]) -> bool:
         """Whether none of the keys of `words` was written before."""
-        known = [self.texts, *(table for table, _ in self.words)]
+        known = [self.texts, *(found.words for found in self.vocabularies)]
         return all(map(words.keys().isdisjoint, map(dict.keys, known)))
 
     def settle(self) -> None:
@@ -113,7 +121,7 @@ class Output:
 
     def text(self, text: str) -> None:
         """Write a string."""
-        self.enter_words((text,))
+        self.enter((text,))
         if not self.written(self.texts, text):
             self.texts[text] = len(self.pieces)
             self.append(self.encode_text(text))
@@ -150,12 +158,16 @@ class Output:
 
     def _add_puts(self) -> None:
         """Complete the pieces with objects that are referred to by the opcodes that memoise these."""
-        batches: dict[int, Batch] = {}
+        several: dict[int, Batch | Vocabulary] = {}
         for number, (place, key) in enumerate(self._puts):
-            if isinstance(place, Batch):
-                batches[place.piece] = place
-                place.puts.append((key, op.put(number)))
-            else:
+            if isinstance(place, int):
                 self.pieces[place] += op.put(number)
-        for piece, batch in batches.items():
-            self.pieces[piece] = batch.with_puts(self.pieces[piece])
+            else:
+                several[place.piece] = place
+                place.puts.append((key, op.put(number)))
+        for piece, place in several.items():
+            self.pieces[piece] = (
+                place.with_puts(self.encode_text)
+                if isinstance(place, Vocabulary)
+                else place.with_puts(self.pieces[piece])
+            )

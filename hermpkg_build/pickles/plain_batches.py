@@ -19,7 +19,7 @@ from types import NoneType
 from typing import Any, Final
 
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.batch import Batch, Memo, visited
+from hermpkg_build.pickles.batch import Batch, Memo, Vocabulary, visited
 from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.output import Output
 from hermpkg_build.pickles.plain_classes import OWN_WAYS
@@ -46,7 +46,7 @@ class PlainBatches:
         self._parts = PlainParts(settings, out, atoms, names)
         self._to_pass_over = self._passed_over = 0
 
-    def wrote_table(self, obj: dict[Any, Any]) -> bool:
+    def wrote_vocabulary(self, obj: dict[Any, Any]) -> bool:
         """Write what is in `obj` where its keys are strings, none of which was written before, of numbers."""
         if set(map(type, obj)) != {str} or not _NUMBERS.issuperset(map(type, obj.values())):
             return False
@@ -56,13 +56,12 @@ class PlainBatches:
             or not _is_canonical(self._protocol)
         ):
             return False
+        flat: list[Any] = [None] * (2 * len(obj))
+        flat[::2] = obj
+        flat[1::2] = obj.values()
         self._out.append(pickle.MARK)
-        tokens: list[Any] = [None] * (2 * len(obj))
-        tokens[::2] = obj
-        tokens[1::2] = obj.values()
-        batch = Batch(piece=len(self._out.pieces), protocol=self._protocol, tokens=tokens)
-        self._out.append(pickled_alone(tokens, {}, self._protocol))
-        self._out.add_words(obj, batch)
+        self._out.add_vocabulary(Vocabulary(piece=len(self._out.pieces), words=obj.copy()))
+        self._out.append(pickled_alone(flat, {}, self._protocol))
         self._out.append(pickle.SETITEMS)
         return True
 
@@ -127,7 +126,7 @@ class PlainBatches:
 
         None, and nothing is entered, where a new one stands there twice, or is too long.
         """
-        self._out.enter_words(texts)
+        self._out.enter(texts)
         written = self._out.texts
         before = len(written)
         places = list(map(written.setdefault, texts, repeat(batch)))
@@ -145,15 +144,16 @@ class PlainBatches:
 
     def _memo(self, texts: Sequence[str], batch: Batch) -> Memo:
         """The memo that has `texts`, each by its identity, under the numbers that they have in `out`."""
-        table, fetch = self._out.texts, self._out.fetch
+        table: dict[Any, Any] = self._out.texts
         distinct = set(texts)
         first = [text for text in distinct if not isinstance(table[text], bytes)]
-        if len(first) > 1:
+        numbers = {}
+        if first:
+            distinct.difference_update(first)
             # They get their numbers in the order in which they are referred to.
-            first = list(filter(set(first).__contains__, batch.texts()))
-        for text in first:
-            fetch(table, text, table[text])
-        numbers = {text: op.number_of(fetch(table, text, table[text])) for text in distinct}
+            ordered = first if len(first) == 1 else list(filter(set(first).__contains__, batch.texts()))
+            numbers = self._out.number(ordered)
+        numbers |= {text: op.number_of(table[text]) for text in distinct}
         entries = zip(map(numbers.__getitem__, texts), texts, strict=True)
         return dict(zip(map(id, texts), entries, strict=True))
 

@@ -338,7 +338,7 @@ OF_WORDS = st.one_of(
 @given(graph=st.lists(OF_WORDS, min_size=1, max_size=8), protocol=st.sampled_from([3, 4, 5]))
 def test_tables_of_words_are_written_as_one_by_one(graph: list[Any], protocol: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(output, "_SMALLEST_TABLE", 90)
+        patch.setattr(output, "_SMALLEST_APART", 90)
         data = pickle_canonically(graph, protocol=protocol).data
     assert data == written_one_by_one(graph, protocol)
 
