@@ -11,12 +11,14 @@ from hermpkg_build.analysis.module_finder import ModuleFinder
 from hermpkg_build.analysis.policy_maker import decide_alone
 from hermpkg_build.analysis.problems import Problem, ProblemKind
 from hermpkg_build.analysis.rule_problems import literal_stem, may_idle
+from hermpkg_build.analysis.sourceless_files import sourceless_file
 from hermpkg_build.core.globs import GlobGroup, covers
 from hermpkg_build.core.graph import EdgeKind, ModuleGraph
 from hermpkg_build.core.module_names import record_of_module, top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin, Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.core.source_roots import advice_on_root
+from hermpkg_build.core.sourceless import advice_on_sourceless
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.dataclass import dataclass, field
 
@@ -175,6 +177,8 @@ class Adviser:
         file = undeclared_file(problem, self.environment)
         if file is not None:
             return self._advice_on_undeclared(file, problem)
+        if sourceless_file(name, self.environment):
+            return advice_on_sourceless(name)
         meant = similar_module(name, self.environment)
         if meant and "." in name:
             return f"did you mean '{meant}'?"

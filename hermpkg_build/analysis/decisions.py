@@ -22,6 +22,7 @@ ABSENT = "absent"
 OWN = "own"
 PURE = "pure"
 UNUSED = "unused"
+OWN_PART = "own compiled part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ TABLE: Sequence[Row] = (
         why="it is there wherever the package is opened",
     ),
     Row(
-        name="own compiled part",
+        name=OWN_PART,
         when="a module of your own code without source: compiled, or in a ZIP file",
         fits=lambda c: c.is_own and c.is_compiled,
         policy=Policy.EXTERN,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hermpkg_build.analysis.advice import Adviser, undeclared_file
 from hermpkg_build.analysis.problems import Problem, ProblemKind
+from hermpkg_build.analysis.sourceless_files import sourceless_file
 from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import ModuleKind, Origin
@@ -117,6 +118,9 @@ class Teller(Adviser):
         file = undeclared_file(problem, self.environment)
         if file is not None:
             yield "file", f"{file} is there, but no dependency of the target lists it"
+            return
+        if compiled := sourceless_file(problem.module, self.environment):
+            yield "file", f"{compiled} is there, but has no source"
             return
         parent, _, tail = problem.module.rpartition(".")
         above = self.modules.find(parent) if parent else None

@@ -17,11 +17,13 @@ from hermpkg_build.analysis.files_read import FilesRead
 from hermpkg_build.analysis.import_resolution import package_of
 from hermpkg_build.analysis.module_finder import ModuleFinder, ModuleSource
 from hermpkg_build.analysis.problems import MissingFile, Problem, ProblemKind
+from hermpkg_build.analysis.sourceless_files import sourceless_file
 from hermpkg_build.core.graph import Edge, EdgeKind
 from hermpkg_build.core.import_facts import DynamicImport, ImportContext
 from hermpkg_build.core.module_names import top_of
 from hermpkg_build.core.module_roles import Origin, Policy
 from hermpkg_build.core.policy import PolicyRule, PolicyTable
+from hermpkg_build.core.sourceless import advice_on_sourceless
 from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.core.texts import listed
 from hermpkg_build.errors import Location
@@ -196,7 +198,8 @@ class _Teller:
         """Why a file of the workspace is left out; "" where none is."""
         file = self._undeclared_file(edge)
         if file is None:
-            return ""
+            compiled = sourceless_file(edge.target, self._finder)
+            return f"{compiled} has no source\n  -> {advice_on_sourceless(edge.target)}" if compiled else ""
         problem = Problem(kind=ProblemKind.NOT_FOUND, module=edge.target, trail=(edge,))
         advice = self._adviser.advice(problem)
         return f"{file} is there, but no dependency of the target lists it\n  -> {advice}"

@@ -87,9 +87,8 @@ def _undeclared(error: UndeclaredModuleError, places: Places) -> ActionError:
     declare = f"add the python_modules target of //{package} that holds {error.found} to deps"
     location = Location(places.short_path(site.path), site.line) if site.path else None
     told = FactoryError(
-        f"the module {error.name} is in the workspace, but the deps of the target do not reach it"
-        if not error.advice
-        else f"{error.found} is not the module {error.name} in this workspace, but Python finds it as that",
+        error.reason
+        or f"the module {error.name} is in the workspace, but the deps of the target do not reach it",
         location=location,
         snippet=linecache.getline(site.path, site.line).strip(),
         facts=[("file", error.found), ("imported by", site.module or "the factory's name")],

@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.machinery import (
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
 from importlib.util import spec_from_file_location
 from typing import Any, Protocol, TypeAlias
 
 from hermpkg_build.core.module_names import ModuleName, package_of_init, parents_of
 from hermpkg_build.core.source_roots import advice_on_root
+from hermpkg_build.core.sourceless import SUFFIXES, advice_on_sourceless
 from hermpkg_build.factories.places import Place, Places
 
 _OURS = os.path.dirname(__file__)
@@ -40,13 +45,14 @@ class UndeclaredModuleError(ImportError):
     """A module of the workspace that the target's deps do not reach.
 
     Not a ModuleNotFoundError, which ``from package import module`` would take for a missing
-    attribute of the package. `advice` is the next step where the file is this module for Python alone.
+    attribute of the package. Where no deps could reach the file, `reason` says why, and `advice` what to do.
     """
 
-    def __init__(self, name: str, found: str, site: ImportSite, advice: str = "") -> None:
+    def __init__(self, name: str, found: str, site: ImportSite, reason: str = "", advice: str = "") -> None:
         super().__init__(f"the module {name} ({found}) is not among the deps of the target", name=name)
         self.found = found
         self.site = site
+        self.reason = reason
         self.advice = advice
 
 
@@ -174,12 +180,18 @@ class WorkspaceFinder:
     def _undeclared(self, name: str, path: str, site: ImportSite) -> UndeclaredModuleError:
         root = root_of_module(name, path)
         roots = [self._short(root) for root in self.source_roots]
-        advice = ""
-        if root is None:
+        found = self.places.short_path(path)
+        reason = advice = ""
+        if root is None or self._short(root) not in roots:
+            reason = f"{found} is not the module {name} in this workspace, but Python finds it as that"
+        if path.endswith(SUFFIXES):
+            reason = f"the module {name} of the workspace has no source that an artifact could hold: {found}"
+            advice = advice_on_sourceless(name)
+        elif root is None:
             advice = f"modules have the names of their paths: have the path end in {name.replace('.', '/')}"
         elif self._short(root) not in roots:
             advice = advice_on_root(self._short(root), roots)
-        return UndeclaredModuleError(name, self.places.short_path(path), site, advice)
+        return UndeclaredModuleError(name, found, site, reason, advice)
 
     def _short(self, folder: str) -> str:
         """A folder relative to the workspace, "" for the workspace itself."""

@@ -53,14 +53,15 @@ class CheckFailure:
 class CheckRequest:
     """What the fresh process is told.
 
-    `hidden` are the modules that it must not find, with all below them, and `hidden_distributions` those
-    that hold them; `example` is a pickle of the arguments, None where there is none; `renamed` the module
-    that stands for ``__main__`` in it. The model is in `record`. It ends after `timeout` seconds, with a word
-    on where it was.
+    `hidden` are the modules that it must not find, with all below them but what is `shown`, and
+    `hidden_distributions` those that hold them; `example` is a pickle of the arguments, None where there is
+    none; `renamed` the module that stands for ``__main__`` in it. The model is in `record`. It ends after
+    `timeout` seconds, with a word on where it was.
     """
 
     artifact: str
     hidden: tuple[str, ...]
+    shown: tuple[str, ...]
     hidden_distributions: tuple[str, ...]
     example: bytes | None
     renamed: str

@@ -13,7 +13,7 @@ import os
 import pickle
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def main() -> None:
     from hermpkg_build.runtime.contents.checks import specifiers
 
     specifiers()
-    names = request["hidden"]
     hidden = HiddenModules(
-        lambda name: any(name == place or name.startswith(f"{place}.") for place in names),
+        lambda name: _is_hidden(name, request["hidden"], request["shown"]),
         "No module named '{name}' outside of the package",
         request["hidden_distributions"],
     )
@@ -48,6 +47,13 @@ def main() -> None:
         result = {"failure": failure_of(error, hidden)}
     with open(os.path.join(os.path.dirname(path), "result.pkl"), "wb") as file:
         pickle.dump(result, file, protocol=4)
+
+
+def _is_hidden(name: str, hidden: Sequence[str], shown: Sequence[str]) -> bool:
+    """Whether a module is hidden; the packages that what is shown lies in are there for its import alone."""
+    if any(f"{name}.".startswith(f"{place}.") or place.startswith(f"{name}.") for place in shown):
+        return False
+    return any(f"{name}.".startswith(f"{place}.") for place in hidden)
 
 
 def results(request: dict[str, Any], hidden: HiddenModules) -> dict[str, Any]:

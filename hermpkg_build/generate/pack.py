@@ -255,6 +255,7 @@ class _Job:
         request = CheckRequest(
             artifact=aside,
             hidden=tuple(sorted({*_hidden(made)})),
+            shown=tuple(sorted({*_shown(made)})),
             hidden_distributions=tuple(sorted(each.name for each in _absent(made) if each.version)),
             example=example,
             renamed=main.name if main.wanted else "",
@@ -354,6 +355,16 @@ def _hidden(made: MadePolicy) -> Iterator[str]:
     yield from (module for each in _absent(made) if not each.is_packed for module in each.modules)
     for node in made.walk.closure.graph.with_policy(Policy.INTERN):
         yield next((place for place in places if is_within(node.name, place)), node.name)
+
+
+def _shown(made: MadePolicy) -> Iterator[str]:
+    """What is left outside of packages that a fresh process must not find: it may find these modules."""
+    hidden = {*_hidden(made)}
+    for decision in made.decisions.values():
+        if not decision.is_packed and decision.row != UNUSED:
+            yield from (
+                module for module in decision.modules if any(is_within(module, place) for place in hidden)
+            )
 
 
 def _blamed(outcome: CheckFailure | Comparison, decisions: Mapping[str, Decision]) -> str:

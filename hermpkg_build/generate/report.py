@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hermpkg_build.analysis.decisions import ABSENT, UNUSED, Decision
+from hermpkg_build.analysis.decisions import ABSENT, OWN_PART, UNUSED, Decision
 from hermpkg_build.core.json_codec import OMITTED, to_json
 from hermpkg_build.core.texts import aligned, first_of, size_text
 from hermpkg_build.dataclass import dataclass, field
@@ -88,6 +88,8 @@ class PackReport:
             yield ""
             yield "must be installed where it lands:"
             yield f"  pip install {' '.join(_quoted(self.install))}"
+        if compiled := [each.name for each in self.decisions if each.row == OWN_PART]:
+            yield f"and, as a wheel of your own, what is compiled of your code: {', '.join(compiled)}"
         if self.optional:
             yield f"used where they are installed: {', '.join(self.optional)}"
         if self.left_out:

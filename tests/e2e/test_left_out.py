@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Any
 
 import pytest
@@ -118,3 +119,31 @@ def test_weights_beside_code_that_asks_for_its_place_are_not_missed(workspace: A
     outcome = workspace.run("//app")
     assert outcome.code == 0, outcome.stderr
     assert "trained.pt" not in outcome.stderr
+
+
+@pytest.mark.parametrize("suffix", [EXTENSION_SUFFIXES[0], ".pyc"])
+def test_a_module_of_the_workspace_without_a_source(workspace: Any, suffix: str) -> None:
+    workspace.write("app/__init__.py", "")
+    workspace.write(f"app/fast{suffix}", "")
+    workspace.build_file(
+        """
+        python_modules(name = "modules", srcs = glob(["*.py"]))
+        model(name = "model", factory = "app.net:make", deps = [":modules"])
+        model_package(name = "app", modules = ["app.net"], policy = [intern("app.**")], deps = [":modules"])
+        """
+    )
+    advice = 'import app_fast in place of app.fast, and leave it outside: extern("app_fast.**")'
+    workspace.write("app/net.py", "def make():\n    from app import fast\n    return [fast]\n")
+    said = workspace.run("//app").stderr
+    assert f"left out: app/fast{suffix} has no source" in said
+    assert advice in said
+    said = workspace.run("//app:model").stderr
+    assert (
+        f"the module app.fast of the workspace has no source that an artifact could hold: app/fast{suffix}"
+        in said
+    )
+    assert advice in said
+    workspace.write("app/net.py", "import app.fast\n")
+    said = workspace.run("//app").stderr
+    assert f"app/fast{suffix} is there, but has no source" in said
+    assert advice in said

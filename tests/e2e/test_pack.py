@@ -1,6 +1,7 @@
 """``pack``: one line of Python, one command, and what they say where a model cannot be packed."""
 
 import json
+import py_compile
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import zipfile
 import pytest
 
 from hermpkg_build import PackageImporter
+from hermpkg_build.runtime.contents.checks import ArtifactEnvironmentError
 from tests.commands import run_command
 
 
@@ -40,6 +42,33 @@ def hermpkg(folder, *words, code=0):
 def module_text(file, name):
     with zipfile.ZipFile(file) as archive:
         return archive.read(f"archive/{name}").decode()
+
+
+def test_what_is_compiled_of_ones_own_code_stays_outside_of_the_rest(folder, monkeypatch):
+    write(folder / "net/__init__.py", "")
+    write(folder / "net/fast.py", "def answer():\n    return 42\n")
+    py_compile.compile(folder / "net/fast.py", folder / "net/fast.pyc")
+    (folder / "net/fast.py").unlink()
+    write(folder / "net/other.py", "")
+    write(
+        folder / "net/model.py",
+        """
+        from net import fast, other
+
+        class Model:
+            def __call__(self):
+                return fast.answer()
+
+        def make():
+            return Model()
+        """,
+    )
+    said = hermpkg(folder, "pack", "net.model:make", "-o", "m.pt").stdout
+    assert "and, as a wheel of your own, what is compiled of your code: net.fast" in said
+    with pytest.raises(ArtifactEnvironmentError, match=r"net\.fast: cannot be found"):
+        PackageImporter(folder / "m.pt")
+    monkeypatch.syspath_prepend(folder)
+    assert PackageImporter(folder / "m.pt").load_pickle("model", "model.pkl")() == 42
 
 
 def test_a_script_packs_what_it_defines(folder):

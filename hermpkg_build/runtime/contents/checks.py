@@ -238,8 +238,9 @@ class _PartsOfDistributions:
 
 
 def missing_modules(manifest: Manifest) -> dict[str, bool]:
-    """Find top-level extern modules that no distribution provides and that are missing; import none.
+    """Find extern modules that no distribution provides and that are missing; import none.
 
+    Where their top-level package is not there they are; it stands for them unless the artifact holds that.
     Maps each to whether everything that the artifact takes of it is optional.
     """
     from hermpkg_build.core.module_roles import Origin
@@ -248,7 +249,11 @@ def missing_modules(manifest: Manifest) -> dict[str, bool]:
     for name in manifest.extern_modules().get("", ()):
         if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
             tops.setdefault(top_of(name), []).append(name)
-    return {top: _are_optional(manifest, names) for top, names in tops.items() if not _can_be_found(top)}
+    missing = {top: names for top, names in tops.items() if not _can_be_found(top)}
+    packed = {top for top in missing if top in manifest.modules and top not in missing[top]}
+    whole = {top: _are_optional(manifest, names) for top, names in missing.items() if top not in packed}
+    parts = {name: _are_optional(manifest, [name]) for top in sorted(packed) for name in missing[top]}
+    return whole | parts
 
 
 def _are_optional(manifest: Manifest, modules: Sequence[str]) -> bool:
