@@ -361,7 +361,7 @@ def _shown(made: MadePolicy) -> Iterator[str]:
     """What is left outside of packages that a fresh process must not find: it may find these modules."""
     hidden = {*_hidden(made)}
     for decision in made.decisions.values():
-        if not decision.is_packed and decision.row != UNUSED:
+        if not decision.is_packed and not decision.is_optional:
             yield from (
                 module for module in decision.modules if any(is_within(module, place) for place in hidden)
             )
