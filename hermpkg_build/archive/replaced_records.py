@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import islice, pairwise
@@ -133,6 +133,11 @@ class PresentArchive:
         """Return where the first record begins that is no tensor's."""
         pairs = zip(self._names, self._edges, strict=False)
         return min((header for name, header in pairs if storage_number(name) is None), default=0)
+
+    def end_of_first(self, names: Collection[str]) -> int:
+        """Return where the first record begins that is none of `names`; 0 where that is not known."""
+        first = next((at for at, name in enumerate(self._names) if name not in names), len(self._names))
+        return self._edges[first] if self._is_whole else 0
 
     def checksums_with(self, new: Mapping[str, bytes]) -> str:
         """Return the digest of the checksums that the archive has with the contents `new` of some records."""

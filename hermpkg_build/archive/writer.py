@@ -29,7 +29,7 @@ _SMALL = 256 << 10
 
 _BUFFER = 1 << 20
 
-_MODE = 0o644
+MODE = 0o644
 _ADVICE = {
     errno.ENOSPC: "free some space on that file system, or write the output elsewhere",
     errno.EDQUOT: "free some of your quota, or write the output elsewhere",
@@ -68,7 +68,7 @@ def write_pieces(
     Raises as that, and ArchiveError where the file would not have the `expected` digest.
     """
     with replacement_of(path) as target, ConcurrentHash(target, hash_) as following:
-        _write(pieces, target, following.advance)
+        write_here(pieces, target, following.advance)
         digest = following.result()
         if expected is not None and digest != expected:
             raise ArchiveError(
@@ -89,7 +89,7 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: N
         with replacement_of(path) as target:
             _fill(pieces, target)
         return
-    with _told(path):
+    with telling(path):
         _fill(pieces, begun.descriptor, in_place=begun.path)
         os.ftruncate(begun.descriptor, sum(map(size_of, pieces)))
         begun.replace(path)
@@ -97,7 +97,7 @@ def replace_archive(path: str, *, root: str, records: Sequence[Record], begun: N
 
 def begin_archive(folder: str) -> NewFile:
     """Begin a file that `replace_archive` can complete, for an archive in `folder`. Raises OSError."""
-    return NewFile(folder, mode=_MODE)
+    return NewFile(folder, mode=MODE)
 
 
 def _lie_in_place(path: str, pieces: Iterable[Content]) -> bool:
@@ -118,13 +118,13 @@ def replacement_of(path: str) -> Iterator[int]:
     Raises LocalEnvironmentError for every OSError, also of the body, and where `path` is a device or a pipe:
     to replace it would take it away from its users.
     """
-    with _told(path), NewFile(os.path.dirname(path), mode=_MODE) as new:
+    with telling(path), NewFile(os.path.dirname(path), mode=MODE) as new:
         yield new.descriptor
         new.replace(path)
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
+def telling(path: str) -> Iterator[None]:
     """Raise LocalEnvironmentError for every OSError, and where `path` is a device or a pipe."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         raise LocalEnvironmentError(
@@ -175,7 +175,7 @@ def _write_all(stream: BinaryDestination, data: Bytes) -> None:
         left = memoryview(left)[count:]
 
 
-def _write(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
+def write_here(pieces: Iterable[Content], target: int, progress: Callable[[int], None]) -> None:
     """Write pieces from the position of `target` on, and tell how many bytes each step wrote."""
     for piece in _joined(pieces):
         if isinstance(piece, FileSlice):

@@ -59,7 +59,7 @@ class Replaced(Closing):
     """
 
     def __init__(self, path: str, descriptor: int, spare: str) -> None:
-        self._descriptor = descriptor
+        self.descriptor: int = descriptor
         self._spare = spare
         self._aside = aside_path(os.path.dirname(spare))
         self._is_held = False
@@ -75,7 +75,7 @@ class Replaced(Closing):
             with suppress(OSError):
                 os.replace(self._aside, self._spare)
                 # The name that it had is gone, and nobody can give it another any more.
-                status = os.fstat(self._descriptor)
+                status = os.fstat(self.descriptor)
                 return signature_of(status) if status.st_nlink == 1 else None
         return None
 

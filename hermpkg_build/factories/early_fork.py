@@ -13,6 +13,7 @@ import atexit
 import json
 import os
 import select
+import signal
 import socket
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -42,6 +43,12 @@ class Forked:
         self._connection = connection
         self.pid = int(answer["pid"])
         self.returncode: int | None = None
+
+    def kill(self) -> None:
+        """Kill it and its group, where it was not seen to have ended."""
+        if self.returncode is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     def wait(self) -> int:
         """Wait for its end, as far as the warm process tells of it."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ _LATE_S = 60.0
 """How long no process is started where libraries changed while one imported them."""
 _LONGEST_PATH = 100
 """Paths of sockets have 107 bytes on Linux, of which some are for a suffix."""
+_MOST_ENDING = 8
+"""So many processes that are done may be about to end: each takes a few descriptors."""
 _VERSION = 1
 
 StartRoots = Callable[[ModelRequest], Sequence[str]]
@@ -88,22 +91,18 @@ class WarmProcesses:
         self.made: list[Made] = []
         self._asked: dict[str, tuple[str, str, bytes]] = {}
         self.started: list[subprocess.Popen[bytes]] = []
-        self._ending: list[threading.Thread] = []
+        self._ending: deque[ExitStack] = deque()
 
     def end_later(self, stack: ExitStack) -> None:
-        """Have what `stack` holds of a factory that is done end while the build goes on."""
-        thread = threading.Thread(target=stack.close, name="hermpkg-ending", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # There can be no more threads.
-            stack.close()
-        else:
-            self._ending.append(thread)
+        """Close `stack`, which holds a process that is about to end, when nobody has to wait for that."""
+        self._ending.append(stack)
+        while len(self._ending) > _MOST_ENDING:
+            self._ending.popleft().close()
 
     def close(self) -> None:
         """End the processes that are not kept for later builds."""
-        for thread in self._ending:
-            thread.join()
+        while self._ending:
+            self._ending.popleft().close()
         drop_early()
         self._stack.close()
         for process in self.started:
@@ -145,6 +144,7 @@ class WarmProcesses:
         stack.enter_context(children.owned(forked))
         is_done = fork.is_done() or forked.wait() == 0
         output = last_lines(Path(fork.folder, "output"))
+        forked.kill()  # It has nothing more to do, and what it has started is to end with it.
         if children.is_cancelled() or not is_done or not os.path.exists(os.path.join(fork.folder, RESULT)):
             self.refused.append(output.rpartition("\n")[2])
             return None

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from hermpkg_build.archive.first_bytes import KnownFile
+from hermpkg_build.archive.known_beginnings import write_after_tensors
+from hermpkg_build.archive.layout import MANIFEST, storage_number
 from hermpkg_build.archive.writer import write_archive
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out
 from hermpkg_build.assembly.portability import portability_notes
+from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.module_roles import Policy
@@ -43,6 +47,8 @@ from hermpkg_build.printable import pasteable
 from hermpkg_build.store.action_cache import ActionResult
 
 if TYPE_CHECKING:
+    from hermpkg_build.archive.records import Record
+    from hermpkg_build.archive.replaced_records import PresentArchive
     from hermpkg_build.assembly.record_contents import Contents
     from hermpkg_build.engine.context import Build
     from hermpkg_build.engine.journal import Journal
@@ -112,12 +118,24 @@ class ArtifactFile:
             ) from error
         build, label = self.build, self.target.label
         root = build.context.workspace.root
-        noted = noted_beginning(root, str(label))
-        discard_spare(root, str(label))
-        with _held(self.path, noted, spare_path(root, str(label))) as old:
-            digest, midstates = write_artifact(
-                self.target, self.path, self.request, build.content, build.journal
-            )
+        noted, place = noted_beginning(root, str(label)), spare_path(root, str(label))
+        with _held(self.path, noted, place) as old:
+            records = records_of_artifact(self.target, self.request, build.content, build.journal)
+            written = None
+            if noted is not None and old is not None:
+                written = write_after_tensors(
+                    self.path,
+                    root=root_folder(self.target),
+                    records=records,
+                    present=old.descriptor,
+                    known=noted,
+                    same=partial(_same_storages, records),
+                    spare=place,
+                )
+            if written is None:
+                discard_spare(root, str(label))
+                written = _write_all(self.path, self.target, records)
+            digest, midstates = written
             build.notes.keep_artifact(label, self.path, digest)
             if (signature := present_signature(self.path)) is not None:
                 known = KnownFile(digest.hash, signature, midstates)
@@ -160,11 +178,15 @@ def _is_noted(descriptor: int, noted: KnownFile) -> bool:
 
 def write_artifact(
     target: ModelPackage, path: str, request: ArtifactRequest, content: Contents, journal: Journal
-) -> tuple[Digest, Sequence[Midstate]]:
-    """Lay the artifact of `target` out and write it to `path`; return its digest, and midstates on the way.
+) -> Digest:
+    """Lay an artifact out and write it to `path`; return its digest. Raises what `lay_out` raises."""
+    return _write_all(path, target, records_of_artifact(target, request, content, journal))[0]
 
-    Raises what `lay_out` raises.
-    """
+
+def records_of_artifact(
+    target: ModelPackage, request: ArtifactRequest, content: Contents, journal: Journal
+) -> Sequence[Record]:
+    """Lay an artifact out, and warn of what makes it less portable. Raises what `lay_out` raises."""
     try:
         records = lay_out(request, content)
     except AnalysisError as error:
@@ -173,9 +195,32 @@ def write_artifact(
     externs = [node.name for node in request.graph.with_policy(Policy.EXTERN)]
     for note in portability_notes([record.name for record in records], externs):
         journal.warn(f"{target.label}: {note}")
+    return records
+
+
+def _write_all(
+    path: str, target: ModelPackage, records: Sequence[Record]
+) -> tuple[Digest, Sequence[Midstate]]:
+    """Write an artifact; return its digest, and midstates on the way."""
     hash_ = remembering_hash() if sum(record.size for record in records) >= WORTHWHILE else None
     digest = write_archive(path, root=root_folder(target), records=records, hash_=hash_)
     return digest, midstates_of(hash_)
+
+
+def _same_storages(records: Sequence[Record], present: PresentArchive) -> set[str]:
+    """Return the names of those storages among `records` that have the same bytes in a present artifact."""
+    manifest = next(record.content for record in records if record.name == MANIFEST)
+    assert isinstance(manifest, bytes)
+    try:
+        before, now = (_records_in(data) for data in (present.read(MANIFEST), manifest))
+        return {name for name in now if storage_number(name) is not None and before.get(name) == now[name]}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return set()  # It is no artifact of this version.
+
+
+def _records_in(manifest: bytes) -> dict[str, Any]:
+    told: Any = loads(manifest)
+    return dict(told["records"])
 
 
 def root_folder(target: ModelPackage) -> str:

@@ -40,8 +40,9 @@ class FactoryAhead(Closing):
         return self._made
 
     def close(self) -> None:
-        """End the factory."""
-        self._children.cancel()
+        """End the factory, where it runs."""
+        if self._thread.is_alive():
+            self._children.cancel()
         self._thread.join()
 
     def _make(self) -> None:
