@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from hermpkg_build.core.syntax_trees import ALONE, compiled
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 _UNKNOWN: Final = b"from __future__ import _\n"
 _REFUSED: Final = "future feature _ is not defined"
+_FUTURES_ARE_SYNTAX: Final = sys.version_info >= (3, 14)
+"""Whether a tree tells of features that there are not."""
+_USUAL: Final = b"from __future__ import annotations\n"
 
 
 def parses(source: bytes) -> bool:
@@ -24,6 +28,8 @@ def parses(source: bytes) -> bool:
     """
     import warnings
 
+    if _FUTURES_ARE_SYNTAX and source.count(b"__future__") != source.count(_USUAL):
+        return False
     head = source[: source.find(b"\n", source.find(b"\n") + 1)]
     with ALONE, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -56,7 +56,7 @@ class StarlarkSource:
             if "invalid escape sequence" in str(warning.message):
                 raise source.error(
                     Location(path, warning.lineno),
-                    str(warning.message).splitlines()[0],
+                    f"invalid escape sequence '{_escape_in(str(warning.message))}'",
                     next_step='write the backslash twice, or a raw string: r"..."',
                 )
         source._read_calls()
@@ -215,6 +215,11 @@ def _function_name(call: ast.Call) -> str:
     if isinstance(call.func, ast.Name):
         return call.func.id
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _escape_in(warning: str) -> str:
+    """The escape sequence of which a warning of Python's parser tells, in the words of any version."""
+    return warning[warning.index("\\") :][:2]
 
 
 def _decode(path: str, data: bytes) -> str:
