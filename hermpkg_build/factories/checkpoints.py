@@ -281,6 +281,8 @@ def _unreadable(shown: str, error: Exception) -> ActionError:
         next_step=(
             "write it with torch.save(model.state_dict(), path)"
             if weights_only
+            else "there is no such file: name the one with the weights, or write it first"
+            if isinstance(error, FileNotFoundError)
             else "check that it is complete: its size, and whether it was downloaded whole"
         ),
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.machinery import EXTENSION_SUFFIXES
 from types import ModuleType
 
+from hermpkg_build.core.sourceless import advice_on_sourceless
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.printable import pasteable
 
@@ -22,6 +24,7 @@ _NO_GPU = re.compile(
     r"|torch\.cuda\.is_available\(\) is False"
 )
 """What torch says where code asks for a GPU of a machine that has none."""
+_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".cu", ".pyx", ".rs")
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 
 
@@ -58,6 +61,24 @@ def step_for_absent_file(errors: Iterable[BaseException], root: str) -> str:
                 tracked = os.path.isfile(f"{absolute}.dvc")
                 how = f", as by\n    {pasteable('dvc', 'pull', short)}" if tracked else ""
                 return f"{short} is not there: make or fetch it first{how}"
+    return ""
+
+
+def step_for_compiled(errors: Iterable[BaseException], is_own: Callable[[str], bool]) -> str:
+    """The next step where a package whose file `is_own` lacks a module that is compiled; else "".
+
+    Its source lies beside the package, or it is in the package as that is installed.
+    """
+    for error in errors:
+        name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+        package, _, module = name.rpartition(".")
+        file = getattr(sys.modules.get(package), "__file__", None)
+        if isinstance(file, str) and is_own(file):
+            inside = os.path.join(*name.split("."))
+            sources = [os.path.join(os.path.dirname(file), module + ending) for ending in _COMPILED]
+            built = [os.path.join(place, inside + end) for place in sys.path for end in EXTENSION_SUFFIXES]
+            if any(map(os.path.isfile, (*sources, *built))):
+                return f"{name} is compiled: {advice_on_sourceless(name)}"
     return ""
 
 

@@ -12,7 +12,7 @@ from hermpkg_build.disk.standard_library import interpreter
 from hermpkg_build.errors import ActionError, Location
 from hermpkg_build.factories.failures import FactoryError, UndeclaredImport
 from hermpkg_build.factories.places import Place, Places
-from hermpkg_build.factories.remedies import remedy, step_for_absent_file
+from hermpkg_build.factories.remedies import remedy, step_for_absent_file, step_for_compiled
 from hermpkg_build.factories.workspace_finder import UndeclaredModuleError, is_machinery
 
 _LONGEST_LINE = 1000
@@ -47,7 +47,8 @@ def error_of_factory(
 def _steps(
     error: BaseException, location: Location | None, missed: Sequence[str], places: Places
 ) -> Iterator[str]:
-    """What to do about a file that was not found."""
+    """What to do about a file or a module that was not found."""
+    yield step_for_compiled(_chain(error), lambda path: places.place_of(path) is Place.WORKSPACE)
     yield step_for_absent_file(_chain(error), places.workspace_root)
     yield _step_for_relative_path(error, location, missed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
 
@@ -275,3 +276,17 @@ def test_a_resource_that_cannot_keep_its_place_is_told(workspace):
     outcome = workspace.run("//src/sentim")
     assert outcome.code == 0, outcome.stderr
     assert "not there in the artifact: data/conf/words.txt" in outcome.stderr
+
+
+@pytest.mark.parametrize("place", ["src/sentim/_ops.c", "src/sentim/_ops{}", "site/sentim/_ops{}", ""])
+def test_a_compiled_module_of_a_package_of_the_workspace_needs_a_distribution_of_its_own(project, place):
+    """However it was built; what is nowhere was misspelt."""
+    workspace = project()
+    workspace.write("pyproject.toml", '[tool.hermpkg]\nsource-roots = ["src"]\n')
+    workspace.write("src/sentim/model.py", "from sentim._ops import twice\n")
+    if place:
+        workspace.write(place.format(EXTENSION_SUFFIXES[0]), "")
+    outcome = workspace.run("//src/sentim:net", env={"PYTHONPATH": str(workspace.root / "site")})
+    assert outcome.code == 1
+    step = "move it to a distribution of its own with a module sentim__ops"
+    assert (step in outcome.stderr) == bool(place), outcome.stderr

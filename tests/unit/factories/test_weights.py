@@ -64,7 +64,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("empty.pt", "the weights file cannot be read", "reason", "complete"),
         ("torn.safetensors", "the weights file cannot be read", "reason", "complete"),
         ("pointer.pt", "a pointer of Git LFS", "", "git lfs pull --include models/pointer.pt"),
-        ("missing.safetensors", "the weights file cannot be read", "reason", "complete"),
+        ("missing.safetensors", "the weights file cannot be read", "reason", "there is no such file"),
         ("zip.pt", "the weights file cannot be read", "reason", "complete"),
         ("weights.txt", "the weights file holds more than tensors", "reason", "model.state_dict()"),
     ],
