@@ -134,6 +134,14 @@ def test_code_that_the_artifact_leaves_outside(tested: Any) -> None:
     assert run_test(tested) == "passed earlier"
 
 
+def test_code_that_what_it_leaves_outside_imports(tested: Any) -> None:
+    """No name of it is in the artifact, and it has no version that says that it changed."""
+    tested.write("installed/extlib/part.py", "from deeper import answer\n")
+    for answer, status in (("42", "passed"), ("43", "failed"), ("42", "passed earlier")):
+        tested.write("installed/deeper.py", f"def answer():\n    return '{answer}'\n")
+        assert run_test(tested) == status
+
+
 def test_compiled_code_that_the_artifact_leaves_outside(tested: Any) -> None:
     part = tested.root / "installed/extlib/part.py"
     for answer, status in (("42", "passed"), ("43", "failed")):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import IO, TYPE_CHECKING
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.results import TargetResult
     from hermpkg_build.loading.workspace import Workspace
 
-_TEST_VERSION = 3
+_TEST_VERSION = 4
 _CODE = re.compile(r"\.(?:py|pyc|pyd|dylib|so(?:\.[\d.]+)?)$")
 """What the names of files of extern packages end in that tests may run."""
 
@@ -51,6 +51,8 @@ _MISSING_FILE = re.compile(r"FileNotFoundError: \[Errno \d+\] .*?: '([^']+)'$")
 
 _PACKED_FRAME = re.compile(r'^ *File "<torch_package_\d+>\.([^"]+)", line \d+', re.MULTILINE)
 """A line of a traceback that tells of packed code."""
+
+_IMPORTED = "imported.json"
 
 _OUTPUT_LIMIT = 1 << 20
 """Bytes of a test's output that are kept: its end, where the failure stands."""
@@ -76,20 +78,33 @@ def run_package_test(
         return Ran(value=passed, status="cached") if passed and options.reuse and options.runs == 1 else None
 
     def test() -> Done[PackageTestResult]:
-        outcome = _test(build, target, artifact, attempts)
+        started_ns = time.time_ns()
+        outcome, imported = _test(build, target, artifact, attempts)
         facts: Json = {"passed": outcome.status == "passed", "attempts": outcome.attempts}
         is_kept = options.runs == 1 if outcome.status == "passed" else recorded
-        if moved := _changed_meanwhile(build.context, action):
+        if moved := _changed_meanwhile(build.context, action, imported, started_ns):
             build.journal.warn(f"{moved} changed while {target.label} ran: test again to be sure of it")
             is_kept = False
-        return Done(value=outcome, result=ActionResult(outputs={}, facts=facts) if is_kept else None)
+        result = ActionResult(outputs={}, facts=facts) if is_kept else None
+        return Done(value=outcome, result=result, discovered=_discovered(build.context, action, imported))
 
     action = _action(build, target, artifact, attempts)
-    return build.actions.run(action, test, reuse=reuse).value
+    return build.actions.run(action, test, reuse=reuse, state=build.context.state_of).value
 
 
-def _changed_meanwhile(context: TargetContext, action: Action) -> str:
+def _discovered(context: TargetContext, action: Action, imported: Sequence[str]) -> dict[str, str]:
+    """The states of imported files by their names, but for those that the action knows already."""
+    names = {name for path in imported if (name := context.environment.name_of(path))}
+    return {name: context.state_of(name) for name in sorted(names - action.inputs.keys())}
+
+
+def _changed_meanwhile(
+    context: TargetContext, action: Action, imported: Sequence[str], started_ns: int
+) -> str:
     """Find a file that the test may have seen in another state than its action has it; "" for none."""
+    for path in imported:
+        if os.stat(path).st_ctime_ns >= started_ns:
+            return context.shown(path)
     own = (context.absolute(name) for name in action.inputs)
     outside = (path for path in context.tree.observed_files() if context.shown(path) == path)
     return context.shown(context.tree.changed_among([*own, *outside]))
@@ -205,12 +220,17 @@ def _code_at(context: TargetContext, places: list[str]) -> list[list[str]]:
     return [[name, digest.hash] for name, digest in zip(names, tree.digests(files), strict=True)]
 
 
-def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: int) -> PackageTestResult:
-    """Run a test until it passes, at most `attempts` times. Raises BuildInterruptedError if cancelled."""
+def _test(
+    build: Build, target: PackageTest, artifact: TargetResult, attempts: int
+) -> tuple[PackageTestResult, list[str]]:
+    """Run a test until it passes, at most `attempts` times; return the files that it imported, too.
+
+    Raises BuildInterruptedError if cancelled.
+    """
     started = time.perf_counter()
     path = build.context.absolute(artifact.path)
     failures: list[PackageTestError] = []
-    passed, printed = False, ""
+    passed, printed, imported = False, "", []
     while not passed and len(failures) < attempts:
         with (
             tempfile.TemporaryDirectory(prefix="hermpkg-test-") as folder,
@@ -218,11 +238,12 @@ def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: i
         ):
             code = exit_code_of(build.context, target, path, folder, build.children, output)
             printed, passed = _end_of(output), code == 0
+            imported = _imported(folder)
         if build.children.is_cancelled():
             raise BuildInterruptedError(f"{target.label} was stopped")
         if not passed:
             failures.append(package_test_failure(target, code, printed, build.context.workspace))
-    return PackageTestResult(
+    outcome = PackageTestResult(
         label=str(target.label),
         status="passed" if passed else "failed",
         cached=False,
@@ -232,6 +253,16 @@ def _test(build: Build, target: PackageTest, artifact: TargetResult, attempts: i
         output=printed if passed else "",
         failed_runs=int(not passed),
     )
+    return outcome, [path for path in imported if os.path.isfile(path)]
+
+
+def _imported(folder: str) -> list[str]:
+    """The files that a test imported which ran in `folder`; none where it ended too early to say so."""
+    try:
+        with open(os.path.join(folder, _IMPORTED), encoding="utf-8") as file:
+            return [str(path) for path in json.load(file)]
+    except (OSError, ValueError):
+        return []
 
 
 def exit_code_of(
@@ -294,6 +325,7 @@ def _command(context: TargetContext, target: PackageTest, artifact: str, folder:
         "parent": os.getpid(),
         "lifeline": line,
         "tool_path": _tool_path(context, folder),
+        "imported": os.path.join(folder, _IMPORTED),
     }
     path = os.path.join(folder, "request.json")
     with open(path, "w", encoding="utf-8") as file:

@@ -2,7 +2,7 @@
 
 It is started by its path in an isolated interpreter, with one argument: the path of a file, which it
 removes, with a JSON object. That has the artifact, the main file, its arguments, the workspace modules it
-may import, and the folders to find all others in.
+may import, and the folders to find all others in; and where to write which files were imported.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Iterator
+from types import ModuleType
 
 _HIDDEN = (
     "{name} is packed in the artifact, so this test hides the installed one: "
@@ -25,6 +27,15 @@ def packed_modules(artifact: str) -> frozenset[str]:
 
     with ArchiveReader(artifact) as archive:
         return frozenset(PackedModules(archive.names()).sources)
+
+
+def imported_files() -> Iterator[str]:
+    """The files of the modules that this process has imported, of which no code is run by asking."""
+    for module in [*sys.modules.values()]:
+        names = object.__getattribute__(module, "__dict__") if isinstance(module, ModuleType) else {}
+        path = names.get("__file__")
+        if isinstance(path, str) and os.path.isabs(path):
+            yield path
 
 
 def main() -> None:
@@ -50,7 +61,13 @@ def main() -> None:
     # Behind the finder that refuses what is packed, before all that it lets pass.
     sys.meta_path.insert(1, helpers)
     sys.argv = [request["main"], request["artifact"], *request["arguments"]]
-    runpy.run_path(request["main"], run_name="__main__")
+    process = os.getpid()
+    try:
+        runpy.run_path(request["main"], run_name="__main__")
+    finally:
+        if os.getpid() == process:
+            with open(request["imported"], "w", encoding="utf-8") as file:
+                json.dump(sorted(set(imported_files())), file)
 
 
 if __name__ == "__main__":
