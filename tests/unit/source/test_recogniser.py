@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.core.parsed_texts import parses
+from hermpkg_build.core.syntax_trees import parse_module
 from hermpkg_build.source import scanner
 from hermpkg_build.source.scanner import is_certainly_valid
 from hermpkg_build.source.syntax import check_syntax
@@ -21,6 +21,15 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 def at_work() -> None:
     if scanner.choose().scanner is None:
         pytest.skip(f"sources are read {scanner.choose().told}")
+
+
+def parses(data: bytes) -> bool:
+    """Whether Python's parser makes a tree of it."""
+    try:
+        parse_module(data)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 VALID = [
