@@ -282,7 +282,8 @@ def test_a_build_keeps_what_has_the_same_tensors(
     artifact = workspace.artifact.parent / "three.pt"
     before = artifact.read_bytes()
     assert not spare.exists()
-    for number, by_look in ((2, False), (3, False), ("3  # text", True), (4, False)):
+    inodes: list[int] = []
+    for number, by_look in ((2, False), (3, False), ("3  # text", True), (4, False), (5, False)):
         workspace.write("pkg/c.py", f"def f():\n    return {number}\n")
         time.sleep(TICK_S)
         assert build(workspace.root, workspace.cache)[1].by_look == by_look
@@ -290,14 +291,16 @@ def test_a_build_keeps_what_has_the_same_tensors(
             pytest.skip("this file system keeps none")
         assert spare.read_bytes() == before
         before = artifact.read_bytes()
+        inodes.append(artifact.stat().st_ino)
+    assert len({*inodes}) == 2, "two files take turns"
     # What has another end than it should have is not what is noted, whatever its signature.
     note = Path(note_path(str(workspace.root), "//pkg:three", "midstates"))
     _, *rest = json.loads(note.read_bytes())
     note.write_text(json.dumps(["0" * 64, *rest]))
-    workspace.write("pkg/c.py", "def f():\n    return 5\n")
+    workspace.write("pkg/c.py", "def f():\n    return 6\n")
     build(workspace.root, workspace.cache)
     assert not spare.exists()
-    workspace.write("pkg/c.py", "def f():\n    return 6\n")
+    workspace.write("pkg/c.py", "def f():\n    return 7\n")
     build(workspace.root, workspace.cache)
     assert spare.exists()
     workspace.write("pkg/net.py", NET.replace("arange(", "arange(1, 1 + "))
