@@ -141,6 +141,17 @@ def test_nothing_is_overwritten_unless_it_is_asked_for(plain):
     assert "mine" not in (plain.root / "BUILD").read_text()
 
 
+def test_a_project_with_another_name_has_its_artifact_all_the_same(plain):
+    assert plain.run("init", "net:make").code == 0
+    settings = (plain.root / "pyproject.toml").read_text()
+    plain.write("pyproject.toml", f'[project]\nname = "renamed"\nversion = "1"\n{settings}')
+    outcome = plain.run("init", "net:make")
+    assert outcome.code == 2
+    assert "build it: hermpkg //:plain, or" in outcome.stderr
+    assert plain.run("init", "net:make", "--name", "other").code == 0
+    assert 'name = "other"' in (plain.root / "BUILD").read_text()
+
+
 def test_files_of_a_killed_call_are_taken_for_its_own(plain):
     written = plain.run("init", "net:make", "--dry-run", "--json").json["files"]
     plain.write("BUILD", written["BUILD"])

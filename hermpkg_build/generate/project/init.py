@@ -211,7 +211,7 @@ class _Init:
         if not self._is_workspace or self._request.force:
             return
         try:
-            refuse_taken_name(self._workspace(), name, factory)
+            refuse_taken_name(self._workspace(), name, factory, is_asked=bool(self._request.name))
         except CommandLineError:
             module, _, function = factory.partition(":")
             meant = meant_instead_of(self._sources.tree(path), function) if path else ""

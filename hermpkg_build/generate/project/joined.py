@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.starlark_text import CallText
-from hermpkg_build.core.target import Model
+from hermpkg_build.core.target import Model, ModelPackage, Target
 from hermpkg_build.errors import CommandLineError
 from hermpkg_build.generate.build_files.edits import NotEditableError, add_statement
 from hermpkg_build.generate.fixing.draft import Draft
@@ -26,34 +26,44 @@ from hermpkg_build.printable import pasteable
 _MOST_STEPS = 50
 
 
-def refuse_taken_name(workspace: Workspace, name: str, factory: str) -> None:
+def refuse_taken_name(workspace: Workspace, name: str, factory: str, *, is_asked: bool) -> None:
     """Raise CommandLineError where the root of a workspace has targets of an artifact of that name.
 
-    `factory` is the one that a new artifact has, "" for none. Raises LoadingError for a BUILD file that
-    cannot be read.
+    `factory` is the one that a new artifact has, "" for none. Unless the name `is_asked` for, an artifact of
+    the same factory is as good as one of the name: the project may have another name now. Raises LoadingError
+    for a BUILD file that cannot be read.
     """
     draft = Draft(workspace)
     if draft.loader.packages.build_file("") is None:
         return
     targets = draft.loader.build_file("").targets
     taken = [each for each in (name, f"{name}_model", f"{name}_test") if each in targets]
-    if not taken:
+    known = [name] if taken else [] if is_asked else [*_artifacts_of(targets, factory)]
+    if not known:
         return
     model = targets.get(f"{name}_model")
     other = factory.rpartition(":")[2] if factory else "NAME"
     again = pasteable("hermpkg", "init", factory or "MODULE:FUNCTION", "--name", other)
-    if not factory or (isinstance(model, Model) and model.factory == factory):
+    if not (factory and taken) or (isinstance(model, Model) and model.factory == factory):
         raise CommandLineError(
             "this project is a workspace with an artifact already",
             facts=[("project", workspace.root)],
-            next_step=f"build it: hermpkg //:{name}, or write its files anew: --force, or add another one:\n"
-            f"    {again}",
+            next_step=f"build it: hermpkg //:{known[0]}, or write its files anew: --force, or add another"
+            f" one:\n    {again}",
         )
     raise CommandLineError(
         f"//:{taken[0]} is another target of this project",
         facts=[("project", workspace.root)],
         next_step=f"give the artifact a name of its own:\n    {again}",
     )
+
+
+def _artifacts_of(targets: Mapping[str, Target], factory: str) -> Iterator[str]:
+    """The names of the artifacts with a model of a factory, all of the same BUILD file."""
+    models = {each.label for each in targets.values() if isinstance(each, Model) and each.factory == factory}
+    for name, each in targets.items():
+        if isinstance(each, ModelPackage) and not models.isdisjoint(each.models.values()):
+            yield name
 
 
 def joined_texts(
