@@ -218,3 +218,14 @@ def test_a_time_in_the_future_is_not_a_change(workspace: Any) -> None:
     assert "changed while" not in first.stderr
     os.remove(workspace.root / "hermpkg-out/app/app.pt")
     assert workspace.build("//app").ran("make-model") == 0
+
+
+def test_what_is_large_beside_tensors_is_told_once(app):
+    with (app.root / "app/words.txt").open("ab") as file:
+        file.truncate(100_000_000)
+    told = app.run("//app").stderr
+    assert "//app:app has 100.0 MB beside its tensors: app/words.txt 100.0 MB, your code" in told
+    assert "hermpkg inspect --tree //app:app shows all" in told
+    app.write("app/main.py", "# another\n" + (app.root / "app/main.py").read_text())
+    outcome = app.run("//app")
+    assert (outcome.code, "beside its tensors" in outcome.stderr) == (0, False)

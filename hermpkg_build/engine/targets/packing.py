@@ -18,6 +18,7 @@ from hermpkg_build.engine.context import Build, Built, TargetContext
 from hermpkg_build.engine.targets.artifact_contents import artifact_request
 from hermpkg_build.engine.targets.artifact_file import ArtifactFile, output_path, root_folder
 from hermpkg_build.engine.targets.environment import note_unproven, recording_for
+from hermpkg_build.engine.targets.large_artifact import note_large
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -74,6 +75,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     build.context.sharing.finish(len(request.graph.nodes))
     if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)
+    note_large(build, target.label, request, ran.value.size)
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
 
 
