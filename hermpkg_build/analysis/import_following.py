@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from hermpkg_build.analysis.import_resolution import Meaning, Resolver, Verdict, package_of
 from hermpkg_build.analysis.module_finder import ModuleSource
@@ -127,7 +127,7 @@ class Follower:
     def follow(self, source: ModuleSource, found: SourceFacts) -> Followed:
         """Follow the imports of an interned module."""
         facts = found.facts
-        reading = _Reading(self, source)
+        reading = _Reading(self, source, may_lack=source.origin in self._may_lack)
         for imported in facts.imports:
             self._follow_import(reading, imported)
         return Followed(
@@ -175,13 +175,14 @@ class Follower:
         return parent.policy in (Policy.EXTERN, Policy.MOCK)
 
     def _follow_import(self, reading: _Reading, imported: Import) -> None:
-        source, optional = reading.source, _OPTIONAL[imported.context]
-        if _TYPE_CHECKING[imported.context]:
+        context = imported.context
+        source, optional = reading.source, _OPTIONAL[context]
+        if _TYPE_CHECKING[context]:
             written = "." * imported.level + imported.module
             reading.note(reading.type_only, written, imported, optional=True)
             return
         meaning = self.resolver.meaning(imported, reading.package)
-        if self._may_be_absent(source, imported, meaning):
+        if reading.may_be_absent[context] and self._is_absent(reading, meaning):
             reading.note(reading.unmet if optional else reading.absent, meaning.named, imported)
             if meaning.fault is None:
                 return
@@ -196,15 +197,12 @@ class Follower:
         if imported.names == ("*",) and imported.form is ImportForm.FROM and meaning.fault is None:
             reading.happens(_edge(source, imported, meaning.named))
 
-    def _may_be_absent(self, source: ModuleSource, imported: Import, meaning: Meaning) -> bool:
+    def _is_absent(self, reading: _Reading, meaning: Meaning) -> bool:
         """Whether there is no module of this name, and code runs till it asks for it, or without."""
-        may_lack = source.origin in self._may_lack
-        if not (_DEFERRED if may_lack else _OPTIONAL)[imported.context]:
-            return False
         named = meaning.named
         if meaning.fault not in (None, ProblemKind.NOT_FOUND) or not self.resolver.is_absent(named):
             return False
-        return may_lack or self.verdict(named).policy is Policy.MOCK
+        return reading.may_lack or self.verdict(named).policy is Policy.MOCK
 
     def _named_by(self, imported: Import, meaning: Meaning) -> tuple[str, ...]:
         """The modules that an import binds to names: submodules, with their package where it is named."""
@@ -218,8 +216,11 @@ class Follower:
 class _Reading:
     """What was found in one source so far."""
 
-    def __init__(self, follower: Follower, source: ModuleSource) -> None:
+    def __init__(self, follower: Follower, source: ModuleSource, *, may_lack: bool) -> None:
         self.source = source
+        self.may_lack = may_lack
+        self.may_be_absent: Sequence[bool] = _DEFERRED if may_lack else _OPTIONAL
+        """By the context of an import: whether code runs till it asks for what is not there, or without."""
         self.package = package_of(source)
         self.places: dict[str, tuple[int, int, bool]] = {}
         self.needed: dict[str, None] = {}

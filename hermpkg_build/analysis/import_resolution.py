@@ -234,7 +234,8 @@ class Resolver:
         if source is None or source.kind is not ModuleKind.PACKAGE or source.origin is not Origin.WORKSPACE:
             return ()
         children = (f"{meaning.named}.{name}" for name in imported.names if name != "*")
-        return tuple(child for child in children if self.finder.find(child) is None)
+        found = meaning.modules
+        return tuple(child for child in children if child not in found and self.finder.find(child) is None)
 
 
 def package_of(source: ModuleSource) -> str:

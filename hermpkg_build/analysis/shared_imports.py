@@ -156,17 +156,8 @@ class _Graph:
         return _Answer(found, self._rests_on(asked.names, asked.unregistered))
 
     def _rests_on(self, names: Collection[str], unregistered: Iterable[str]) -> _Rests:
-        modules = self._modules
-        given = {name for name in _with_parents(names) if name in modules}
-        owners: set[int] = set()
-        others = []
-        for name in given:
-            owner = modules.owner_of(name) if modules.are_plain else None
-            if owner is not None:
-                owners.add(owner)
-            else:
-                others.append(name)
-        rests = _Rests(frozenset(owners), tuple(sorted(others)), tuple(sorted(unregistered)))
+        owners, others = self._modules.owners_of(_with_parents(names))
+        rests = _Rests(owners, tuple(sorted(others)), tuple(sorted(unregistered)))
         return self._rests.setdefault(rests, rests)
 
     def node(self, name: str, verdict: Verdict, digest: Digest | None) -> ModuleNode:
@@ -297,7 +288,7 @@ class _AskedResolver(Resolver):
 
     def meaning(self, imported: Import, package: str) -> Meaning:
         """See `Resolver`."""
-        if imported.level:
+        if imported.level or imported.module in self._modules:
             return self._resolve(imported, package)
         asked, key = self._asked, (imported.module, imported.names, imported.form)
         known = self._remembered.get(key)

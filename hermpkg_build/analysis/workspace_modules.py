@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from typing import Any
 
 from hermpkg_build.analysis.module_finder import ModuleSource, declared_module, namespaces_above
 from hermpkg_build.core.label import Label
@@ -86,6 +87,10 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
             source = self._sources.setdefault(name, declared_module(self._module(name), self._root))
         return source
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the module `name`, or `default`: without an exception, as most names are none of these."""
+        return self[name] if name in self._owners or name in self._sources else default
+
     def __contains__(self, name: object) -> bool:
         return name in self._owners or name in self._sources
 
@@ -96,10 +101,27 @@ class WorkspaceModules(Mapping[str, ModuleSource]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def owner_of(self, name: str) -> int | None:
-        """Return the owner that alone decides whether there is a module `name`; None if others have a say."""
-        owner = self._owners.get(name)
-        return owner if owner is not None and self._below.get(name, _NOBODY) <= {owner} else None
+    def owners_of(self, names: Iterable[str]) -> tuple[frozenset[int], list[str]]:
+        """Return the owners that alone decide whether there are those of `names` that are modules.
+
+        Beside them stand the modules in which others have a say.
+        """
+        owners: set[int] = set()
+        others: list[str] = []
+        for name in names:
+            owner = self._owners.get(name)
+            if owner is None:
+                if name in self._sources:
+                    others.append(name)
+            elif self.are_plain and (name not in self._below or self._below[name] <= {owner}):
+                owners.add(owner)
+            else:
+                others.append(name)
+        return frozenset(owners), others
+
+    def unlisted(self, labels: Sequence[Label]) -> list[Label]:
+        """List those of `labels` that are none of the owners."""
+        return [label for label in labels if label not in self._numbers]
 
     def seen_by(self, labels: Sequence[Label]) -> Mapping[str, ModuleSource]:
         """Return the modules of `labels`, which are some of the owners, as if there were no others."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.archive.layout import problem_with_name
 from hermpkg_build.assembly.parts import Part
+from hermpkg_build.assembly.read_sources import ReadSources
 from hermpkg_build.assembly.record_contents import file_bytes
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.manifest import ManifestRecord, RecordKind
@@ -25,10 +26,12 @@ _MOST_HELD = 32 << 20
 class ModuleShelf:
     """The parts of modules whose sources are files, by their nodes; for any thread.
 
-    A part that is held has the bytes that were analysed, whatever became of its file since.
+    A part that is held has the bytes that were analysed, whatever became of its file since; what was `read`
+    for the analysis is not read again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, read: ReadSources | None = None) -> None:
+        self._read = read or ReadSources()
         self._parts: dict[str, tuple[ModuleNode, Part]] = {}
         self._entries: dict[str, tuple[ModuleNode, bytes]] = {}
         self._held = 0
@@ -44,7 +47,10 @@ class ModuleShelf:
         if known is not None and (known[0] is node or _are_alike(*known, node)):
             return known[1]
         check_has_source(node)
-        part = module_part(node, file_bytes(node.path, node.digest, needed_for=f"the module {node.name}"))
+        data = self._read.take(node.digest)
+        if data is None:
+            data = file_bytes(node.path, node.digest, needed_for=f"the module {node.name}")
+        part = module_part(node, data)
         if self._held > _MOST_HELD:
             self._parts, self._held = {}, 0
         self._held += part.digest.size

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import json.encoder
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 
-_encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-"""Made once: most values are small."""
+def writer_of(encoder: json.JSONEncoder) -> Callable[[Json], str]:
+    """Return what `encoder` writes texts by, made once: most values are small, and nobody holds itself."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    escaped = json.encoder.encode_basestring_ascii if encoder.ensure_ascii else json.encoder.encode_basestring
+    separators = encoder.key_separator, encoder.item_separator
+    write = make(
+        None, encoder.default, escaped, None, *separators, encoder.sort_keys, False, encoder.allow_nan
+    )
+    return lambda value: "".join(write(value, 0))
+
+
+_write = writer_of(
+    json.JSONEncoder(sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+)
 
 
 def dumps(value: Json) -> bytes:
@@ -21,7 +36,7 @@ def dumps(value: Json) -> bytes:
     >>> dumps({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'.encode()
     True
     """
-    return _encoder.encode(value).encode("utf-8", "backslashreplace")
+    return _write(value).encode("utf-8", "backslashreplace")
 
 
 def pretty(value: Json) -> bytes:

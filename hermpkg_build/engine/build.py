@@ -25,7 +25,7 @@ from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.wheel_check import warn_of_wheels
 from hermpkg_build.errors import CommandLineError, GroupedError, HermpkgError
-from hermpkg_build.source.known_facts import WORTH_PROCESSES
+from hermpkg_build.source.known_facts import WORTH_PROCESSES, has_scanner
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.problems import MissingFile
@@ -214,7 +214,8 @@ def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
 def _read_ahead(build: Build, labels: Sequence[Label]) -> AbstractContextManager[object]:
     """Return a context in which the sources of many small targets are analysed ahead, by other processes.
 
-    Targets with many modules let several processes analyse them by themselves.
+    Targets with many modules let several processes analyse them by themselves. To take what another process
+    has found takes as long as to find it by the scanner in C.
     """
     context = build.context
     modules: list[DeclaredModule] = []
@@ -223,7 +224,7 @@ def _read_ahead(build: Build, labels: Sequence[Label]) -> AbstractContextManager
             with suppress(HermpkgError):
                 own = context.modules_of_target(label)
                 modules += own if len(own) < WORTH_PROCESSES else ()
-    if len(modules) < WORTH_PROCESSES:
+    if len(modules) < WORTH_PROCESSES or has_scanner():
         return nullcontext()
     from hermpkg_build.engine.facts_ahead import FactsAhead
 

@@ -125,7 +125,7 @@ class TargetContext:
 
     def resources_of_modules(self, target: Target) -> Iterator[tuple[Label, str]]:
         """Give the resources of the `python_modules` that `target` reaches, each with what to call it."""
-        for owner in self.python_modules(target.dependencies):
+        for owner in self.sharing.reach.owners(target.dependencies, self.targets).with_resources:
             yield from ((label, f"the resource {label} of {owner.label}") for label in owner.resources)
 
     def resource_digest(self, target: Target, path: str, cause: str) -> Digest:
@@ -148,7 +148,7 @@ class TargetContext:
 
     def python_modules(self, labels: Sequence[Label]) -> Sequence[PythonModules]:
         """List the `python_modules` targets among `labels` and all they depend on, near ones first."""
-        return self.sharing.owners(labels, self.targets)
+        return self.sharing.reach.owners(labels, self.targets).targets
 
     def state_of(self, name: str) -> str:
         """Say what is at an observed path, by its name: what `BuildEnvironment.state_of` said first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest
@@ -35,7 +35,8 @@ class CachedFacts:
 
     Who asks for facts notes that it rests on the sources.
 
-    What `cache` does not know is asked of the packs that machines share, where there are some.
+    What `cache` does not know is asked of the packs that machines share, where there are some. `keep` is
+    given the bytes of what is read here.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class CachedFacts:
         jobs: int,
         *,
         packs: FactsPacks | None = None,
+        keep: Callable[[Digest, bytes], None] = lambda _, __: None,
     ) -> None:
         self._tree = tree
+        self._keep = keep
         self._journal = journal
         self._packs = packs
         self._packed: dict[str, dict[Digest, None]] = {}
@@ -80,6 +83,9 @@ class CachedFacts:
             missing = {digest for digest in digests if digest not in self._facts}
             self._facts.work_out({digest: _source(sources[digest], read.get(digest)) for digest in missing})
             self._note_found_out(missing)
+            for digest, data in read.items():
+                if data is not None:
+                    self._keep(digest, data)
             self._tell(modules, digests, missing)
             return [self._facts[digest] for digest in digests]
 

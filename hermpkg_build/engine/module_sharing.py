@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hermpkg_build.assembly.module_shelf import ModuleShelf
-from hermpkg_build.core.label import Label
-from hermpkg_build.core.target import PythonModules, Target
+from hermpkg_build.assembly.read_sources import ReadSources
+from hermpkg_build.engine.target_reach import TargetReach
 
 if TYPE_CHECKING:
     from hermpkg_build.analysis.shared_imports import SharedImports
@@ -29,17 +29,17 @@ class ModuleSharing:
         self._lock = threading.Lock()
         self._imports: SharedImports | None
         self._largest = 0
+        self.read: ReadSources = ReadSources()
         self.release()
 
     def release(self) -> None:
         """Let go of all that is known: no target is left to be built."""
         self._imports = None
         self._let_go()
-        self._owners: dict[tuple[Label, ...], tuple[PythonModules, ...]] = {}
-        self._needed: dict[Label, tuple[Label, ...]] = {}
+        self.reach: TargetReach = TargetReach()
 
     def _let_go(self) -> None:
-        self.shelf: ModuleShelf = ModuleShelf()
+        self.shelf: ModuleShelf = ModuleShelf(self.read)
         self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
         """The names and the texts of modules as inputs of actions, with the nodes that they are of."""
 
@@ -55,31 +55,6 @@ class ModuleSharing:
             if self._imports is not None and self._imports.count() > most:
                 self._imports = self._imports.renewed()
                 self._let_go()
-
-    def owners(self, labels: Sequence[Label], targets: Mapping[Label, Target]) -> tuple[PythonModules, ...]:
-        """List the `python_modules` targets among `labels` and all they depend on, near ones first."""
-        key = tuple(labels)
-        known = self._owners.get(key)
-        if known is None:
-            known = self._owners[key] = tuple(self._find_owners(key, targets))
-        return known
-
-    def _find_owners(self, labels: Sequence[Label], targets: Mapping[Label, Target]) -> list[PythonModules]:
-        queue = list(dict.fromkeys(labels))
-        known = set(queue)
-        found = []
-        for label in queue:
-            target = targets[label]
-            if isinstance(target, PythonModules):
-                found.append(target)
-            needed = self._needed.get(label)
-            if needed is None:
-                needed = self._needed[label] = target.dependencies
-            for other in needed:
-                if other not in known:
-                    known.add(other)
-                    queue.append(other)
-        return found
 
     def imports(self, make: Callable[[], SharedImports]) -> SharedImports:
         """Return the imports of all modules, which `make` gives to the first who asks."""

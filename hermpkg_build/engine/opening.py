@@ -21,6 +21,7 @@ from hermpkg_build.engine.durations import note_durations
 from hermpkg_build.engine.environment import current_environment
 from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.journal import Journal
+from hermpkg_build.engine.module_sharing import ModuleSharing
 from hermpkg_build.engine.notes import NoteBook
 from hermpkg_build.engine.rebuilder import ActionResults, CachingRebuilder, Rebuilder
 from hermpkg_build.engine.runner import ActionRunner
@@ -94,17 +95,19 @@ def open_build(
         with journal.phase("load", "BUILD files"):
             requested = load_requested(loader, request.patterns, package=package)
         environment = current_environment(environment_search_path(), workspace.root)
+        sharing = ModuleSharing()
         context = TargetContext(
             targets=requested.targets,
             workspace=workspace,
             environment=environment,
             tree=tree,
             code=CodeStates(tree, store.facts),
-            facts=CachedFacts(tree, facts, journal, request.jobs, packs=packs),
+            facts=CachedFacts(tree, facts, journal, request.jobs, packs=packs, keep=sharing.read.keep),
             modules_of_target=loader.module_targets,
             declared_by=loader.declared_by,
             error_in=loader.error_in,
             recording=cache(partial(_recording, workspace, tree, store)),
+            sharing=sharing,
         )
         notes = NoteBook(workspace.root, journal)
         yield Build(

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from hermpkg_build.core.canonical_json import writer_of
 from hermpkg_build.core.import_facts import (
     IMPORT_CONTEXTS,
     DynamicImport,
@@ -25,6 +26,7 @@ from hermpkg_build.core.import_facts import (
 _MARK: Final = b"hif2"
 _FORMS: Final = tuple(ImportForm(form) for form in range(4))
 _scan: Final[Callable[[str, int], tuple[Any, int]]] = json.scanner.make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+_write: Final = writer_of(json.JSONEncoder(separators=(",", ":")))
 _import: Final[Callable[[tuple[Any, ...]], Import]] = partial(tuple.__new__, Import)
 """Makes one of its fields, a third as long as a call of the class takes."""
 
@@ -39,7 +41,7 @@ def encode(facts: ImportFacts) -> bytes:
         [[u.name, u.line, u.column] for u in facts.uses],
         None if problem is None else [problem.message, problem.line, problem.column, problem.text],
     ]
-    return _MARK + json.dumps(row, separators=(",", ":")).encode("ascii")
+    return _MARK + _write(row).encode("ascii")
 
 
 def decode(data: bytes) -> ImportFacts:

@@ -10,7 +10,7 @@ from hermpkg_build.core.collection_pause import paused_collection
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.source.facts_codec import decode, encode
-from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts, facts_of_source
+from hermpkg_build.source.source_facts import FACTS_VERSION, Source, SourceFacts, facts_of_bytes
 
 WORTH_PROCESSES = 300
 """From this many files on, starting helper processes pays."""
@@ -112,7 +112,7 @@ class KnownFacts:
         if data is None:
             assert self._read is not None
             data = self._read(source.path)
-        return facts_of_source(data, source.path if source.trusts_bytecode else "").facts
+        return facts_of_bytes(data, source.path if source.trusts_bytecode else "")
 
     def _keep(self, facts: Mapping[Digest, ImportFacts], encoded: Mapping[Digest, bytes]) -> None:
         """Keep `facts`, of some of which the `encoded` form is known."""
@@ -123,11 +123,14 @@ class KnownFacts:
 
 
 def _is_worth_processes(count: int) -> bool:
-    if count < WORTH_PROCESSES:
-        return False
+    return count >= WORTH_PROCESSES and (count >= _WORTH_WITH_SCANNER or not has_scanner())
+
+
+def has_scanner() -> bool:
+    """Whether sources are read by the scanner in C."""
     from hermpkg_build.source.scanner import choose
 
-    return count >= _WORTH_WITH_SCANNER or choose().scanner is None
+    return choose().scanner is not None
 
 
 def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:

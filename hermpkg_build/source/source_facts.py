@@ -37,7 +37,12 @@ class Source:
 
 
 def facts_of_source(data: bytes, path: str = "") -> SourceFacts:
-    """The digest and the facts of a source, with the verdict of a full parse.
+    """The digest and the facts of a source, as `facts_of_bytes` finds them."""
+    return SourceFacts(digest=Digest.of(data), facts=facts_of_bytes(data, path))
+
+
+def facts_of_bytes(data: bytes, path: str = "") -> ImportFacts:
+    """The facts of a source, with the verdict of a full parse.
 
     The parse is left out where this interpreter has compiled the file at `path`, which has these bytes.
     """
@@ -48,4 +53,4 @@ def facts_of_source(data: bytes, path: str = "") -> SourceFacts:
     if facts.syntax_problem is None and not (path and has_current_bytecode(path, data)):
         problem = check_syntax(data)
         facts = replace(facts, syntax_problem=problem) if problem else facts
-    return SourceFacts(digest=Digest.of(data), facts=facts)
+    return facts

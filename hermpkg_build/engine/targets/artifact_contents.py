@@ -217,10 +217,10 @@ def _start(context: TargetContext, target: ModelPackage, models: Mapping[Label, 
     beside = [model.beside for model in models.values()]
     texts = {name: text for saved in beside for name, text in saved.sources.items()}
     texts.update(target.sources)
-    owners = [owner.label for owner in context.python_modules(target.dependencies)]
-    for label in owners:
-        context.modules_of_target(label)  # Raises for those that are none.
+    owners = context.sharing.reach.owners(target.dependencies, context.targets).labels
     shared = imports_of_modules(context)
+    for label in shared.modules.unlisted(owners):
+        context.modules_of_target(label)  # Raises for those that are none.
     own = shared.modules.seen_by(owners)
     aliases = {name: real for model in models.values() for name, real in model.aliases}
     finder = ModuleFinder(

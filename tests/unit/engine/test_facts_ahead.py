@@ -14,6 +14,7 @@ import pytest
 
 from hermpkg_build.analysis.module_finder import ModuleSource
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.import_facts import ImportFacts
 from hermpkg_build.core.module_roles import ModuleKind, Origin
 from hermpkg_build.disk import unchanged_files
 from hermpkg_build.disk.signatures import FileSignature
@@ -22,7 +23,7 @@ from hermpkg_build.engine.facts import CachedFacts
 from hermpkg_build.engine.facts_ahead import FactsAhead
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
-from hermpkg_build.source.source_facts import SourceFacts, facts_of_source
+from hermpkg_build.source.source_facts import facts_of_bytes, facts_of_source
 from hermpkg_build.store.cache import open_cache
 
 _COUNT = 70
@@ -84,7 +85,7 @@ def test_a_target_finds_what_helpers_have_worked_out(
     facts = CachedFacts(SourceTree(), store, journal, 2)
     with FactsAhead(facts, modules, helpers):
         assert store.filled.wait(60)
-    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_source", None)  # Nothing is left to do.
+    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_bytes", None)  # Nothing is left to do.
     check(facts, modules, journal)
 
 
@@ -114,12 +115,12 @@ def test_what_helpers_have_found_waits_for_no_target(
 ) -> None:
     begun, may_go_on = threading.Event(), threading.Event()
 
-    def slow(data: bytes, path: str = "") -> SourceFacts:
+    def slow(data: bytes, path: str = "") -> ImportFacts:
         begun.set()
         assert may_go_on.wait(60)
-        return facts_of_source(data, path)
+        return facts_of_bytes(data, path)
 
-    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_source", slow)
+    monkeypatch.setattr("hermpkg_build.source.known_facts.facts_of_bytes", slow)
     store = Store()
     facts = CachedFacts(SourceTree(), store, journal, 2)
     target = threading.Thread(target=facts.facts_of, args=(modules[:1],))

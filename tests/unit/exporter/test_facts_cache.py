@@ -17,13 +17,13 @@ from hermpkg_build.source import known_facts
 def analysed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The sources that exports analyse."""
     sources: list[bytes] = []
-    analyse = known_facts.facts_of_source
+    analyse = known_facts.facts_of_bytes
 
     def noting(data: bytes, *place: object) -> object:
         sources.append(data)
         return analyse(data, *place)
 
-    monkeypatch.setattr(known_facts, "facts_of_source", noting)
+    monkeypatch.setattr(known_facts, "facts_of_bytes", noting)
     return sources
 
 
