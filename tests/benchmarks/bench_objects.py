@@ -78,9 +78,14 @@ def parsed(count: int) -> object:
     return [json.loads(json.dumps({"name": f"item {number}", "kind": number % 7})) for number in range(count)]
 
 
-def vocabulary(count: int) -> object:
+def vocabulary(count: int) -> dict[str, int]:
     """Words with their numbers."""
     return {f"word {number}": number for number in range(count)}
+
+
+def tokenizer(count: int) -> object:
+    """Words with their numbers, and pairs of words."""
+    return {"words": vocabulary(count), "pairs": [(f"word {n}", f"word {n // 2}") for n in range(count // 2)]}
 
 
 def nested(count: int) -> object:
@@ -97,6 +102,7 @@ SHAPES: Mapping[str, Callable[[int], object]] = {
     "small dicts": dicts,
     "dicts of JSON": parsed,
     "a vocabulary": vocabulary,
+    "a tokenizer": tokenizer,
     "nested records": nested,
     "instances": things,
 }
