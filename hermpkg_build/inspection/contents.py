@@ -12,9 +12,9 @@ from hermpkg_build.core.manifest import Manifest, RecordKind
 from hermpkg_build.core.module_names import module_of_record
 from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.errors import ArchiveError
+from hermpkg_build.inspection.mapped_pieces import pieces
 
 _PICKLE_START = b"\x80"
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,8 @@ def digest_of(archive: ArchiveReader) -> Digest:
     """Return the digest of the whole file of `archive`, over the bytes that its records are read of."""
     whole = hashlib.sha256()
     raw = archive.raw()
-    for start in range(0, len(raw), _PIECE):
-        whole.update(raw[start : start + _PIECE])
+    for piece in pieces(raw):
+        whole.update(piece)
     return Digest(whole.hexdigest(), len(raw))
 
 

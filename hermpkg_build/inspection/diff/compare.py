@@ -259,22 +259,27 @@ class _Pair:
         Storages of tensors that only one archive has are added or removed. One that has another number now,
         because a tensor before it was added or removed, is no difference.
         """
-        used = [self._used_storages(reader) for reader in (self.a, self.b)]
-        for name in sorted({*self.a.names(), *self.b.names()} - explained):
-            if self.kind(name) != _STORAGE:
+        left = [
+            name
+            for name in sorted({*self.a.names(), *self.b.names()} - explained)
+            if self.kind(name) == _STORAGE and not (self._is_in_both(name) and self.same(name, name))
+        ]
+        if not left:
+            return  # Pickles with many tensors take long to read.
+        used = self._used_storages(self.a), self._used_storages(self.b)
+        tensors = [frozenset(each.values()) for each in used]
+        for name in left:
+            if self._is_in_both(name):
+                if name not in used[0] and name not in used[1]:
+                    yield self._changed(name, _STORAGE, [self._bytes_difference(name)])
                 continue
-            in_both = self.a.has(name) and self.b.has(name)
-            if in_both and (self.same(name, name) or name in used[0] or name in used[1]):
-                continue
-            if in_both:
-                yield self._changed(name, _STORAGE, [self._bytes_difference(name)])
-            elif not self._is_only_renumbered(name, used):
+            holder = 0 if self.a.has(name) else 1
+            # Its tensor may have a storage with another number in the other archive.
+            if used[holder].get(name) not in tensors[1 - holder]:
                 yield self._only_in_one(name, _STORAGE)
 
-    def _is_only_renumbered(self, name: str, used: Sequence[Mapping[str, str]]) -> bool:
-        """Whether the tensor of a storage has a storage with another number in the other archive."""
-        mine, other = (used[0], used[1]) if self.a.has(name) else (used[1], used[0])
-        return name in mine and mine[name] in other.values()
+    def _is_in_both(self, name: str) -> bool:
+        return self.a.has(name) and self.b.has(name)
 
     def _used_storages(self, reader: ArchiveReader) -> Mapping[str, str]:
         """Return the storages that pickles use, each with the first tensor that uses it."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.inspection.diff.pieces import pieces
+from hermpkg_build.inspection.mapped_pieces import pieces
 from hermpkg_build.pickles.reading.tensors import ELEMENT_SIZES
 
 _FORMATS = {

@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from hermpkg_build.archive.pieces import PIECE
 from hermpkg_build.disk.all_cores import Job, on_all_cores
-from hermpkg_build.inspection.diff.pieces import pieces
+from hermpkg_build.inspection.mapped_pieces import pieces
 
 
 def first_difference(a: memoryview, b: memoryview) -> int | None:

@@ -13,6 +13,7 @@ import pytest
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.canonical_json import dumps
 from hermpkg_build.core.json_codec import to_json
+from hermpkg_build.inspection.diff import compare
 from hermpkg_build.inspection.diff.compare import compare_archives
 from hermpkg_build.inspection.diff.differences import (
     BytesDifference,
@@ -25,6 +26,7 @@ from hermpkg_build.inspection.diff.differences import (
     TextDifference,
 )
 from hermpkg_build.inspection.diff.report import comparison_lines
+from hermpkg_build.pickles.reading.nodes import read_pickle
 
 _spec = importlib.util.spec_from_file_location("made_by_hand", Path(__file__).parents[1] / "conftest.py")
 assert _spec is not None
@@ -84,6 +86,21 @@ def test_an_added_tensor_does_not_blame_the_others(make_archive):
     assert set(changed) == {"model/model.pkl"}
     detail = only(changed["model/model.pkl"].details)
     assert (detail.path, detail.what) == ("model.a", "a key was added")
+
+
+def test_pickles_are_read_once_where_their_tensors_explain_all_storages(make_archive, monkeypatch):
+    read = []
+    monkeypatch.setattr(compare, "read_pickle", lambda data: read.append(data) or read_pickle(data))
+    tensors = {"w": by_hand.tensor(0, (1,)), "v": by_hand.tensor(1, (1,))}
+    a, b = (
+        make_archive(net(tensors, [floats(1), floats(2)])),
+        make_archive(net(tensors, [floats(1), floats(3)])),
+    )
+    assert [record.name for record in compare_archives(a, b).records] == [".data/1.storage"]
+    assert len(read) == 2
+    # A storage of no tensor: whether another pickle has one in it must be known.
+    c = make_archive({**net(tensors, [floats(1), floats(3)]), ".data/2.storage": b"odd"})
+    assert [record.name for record in compare_archives(b, c).records] == [".data/2.storage"]
 
 
 def test_another_shape_or_type(make_archive):
