@@ -169,7 +169,8 @@ def naive_zip(path: Path, contents: dict[str, bytes], folder: Path) -> bytes:
     with zipfile.ZipFile(path, "w") as archive:
         for name, data in contents.items():
             file = folder / name
-            file.write_bytes(data)
+            if not file.exists():  # Written again, it might have another time.
+                file.write_bytes(data)
             archive.write(file, f"r/{name}")
     return path.read_bytes()
 
