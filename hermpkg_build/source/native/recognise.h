@@ -6,7 +6,7 @@
 #include "scan.h"
 
 /* Far below what any version of Python can take, also where all of it meets. */
-enum { MOST_INDENTS = 40, MOST_NESTED = 50, MOST_CHAINED = 200, MOST_PREFIXES = 3, MOST_DIGITS = 300 };
+enum { MOST_INDENTS = 40, MOST_NESTED = 50, MOST_CHAINED = 200, MOST_PREFIXES = 3, MOST_DIGITS = 300, WIDEST = 1000 };
 
 /* Tokens besides those of one character, which stand for themselves. */
 typedef enum {

@@ -90,7 +90,7 @@ static Token line_start(Reading *reading) {
     for (;;) {
         const char *begin = place;
         while (*place == ' ') place++;
-        width = place - begin > 10000 ? 10000 : (int)(place - begin);
+        width = place - begin > WIDEST ? WIDEST + 1 : (int)(place - begin);
         begin = place;
         while (kind_of(*place) == BLANK) place++;
         if (*place == '#' && !(place = memchr(place, '\n', (size_t)(reading->end - place)))) place = reading->end;
@@ -102,7 +102,7 @@ static Token line_start(Reading *reading) {
             place++;
             continue;
         }
-        if (place != begin || *place == '\\') return WRONG; /* Tabs and the like have rules of their own. */
+        if (place != begin || *place == '\\' || width > WIDEST) return WRONG; /* Tabs and the like have rules of their own. */
         break;
     }
     reading->place = place;

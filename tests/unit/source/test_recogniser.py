@@ -86,6 +86,7 @@ INVALID = [
     "a = 1 \\", "a $ b", "a ? b", "return = 1", "global a.b", "assert", "raise from a", "yield = 1",
     "a; ; b", "pass pass", "print 'a'", "a\0b", "if a:\n\tb\n        c", "x = (\n", "def f():\n",
     "class A:\n  # only a comment\n", "exec 'a'", "a: b: c",
+    *(f"if a:\n{' ' * width}b\n{' ' * (width + 1)}c" for width in (1, 999, 1_000, 1_001, 10_001, 65_536)),
 ]  # fmt: skip
 
 
