@@ -16,7 +16,7 @@ RESULTS = PAGE.parents[2] / "tests/matrix/results.json"
 _HEAD = """\
 # Versions
 
-hermpkg is for torch 2.4 and later and Python 3.10 to 3.13. `make matrix` makes an environment for each line
+hermpkg is for torch 2.4 and later and Python 3.10 to 3.14. `make matrix` makes an environment for each line
 of `tests/matrix/environments.toml`, runs the tests of the exporter, of the importer, of pickles and
 factories and of the compatibility with torch.package in it, has it write artifacts of about fifty kinds of
 objects, and has every environment read what every other has written. This page is made of its results by
