@@ -196,10 +196,10 @@ class SourceTree:
             directories = list(self._listings)
         return {directory: self.listing_digest(directory) for directory in directories}
 
-    def is_as_seen(self, path: str) -> bool:
-        """Whether a file or a folder that was looked at is, now, as it was then."""
+    def is_as_seen(self, path: str, status: os.stat_result | None = None) -> bool:
+        """Whether a file or a folder that was looked at is, now, as it was then; `status` is that of now."""
         try:
-            status = os.stat(path)
+            status = status or os.stat(path)
         except (OSError, ValueError):
             status = None
         with self._lock:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hermpkg_build.analysis.search_path import python_path
 from hermpkg_build.core.digest import fingerprint
-from hermpkg_build.dataclass import dataclass
+from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.disk.normal_paths import folder_path
 from hermpkg_build.disk.own_entries import is_own_entry
 from hermpkg_build.disk.source_tree import SourceTree
@@ -39,6 +39,8 @@ class BuildEnvironment:
     search_path: tuple[str, ...]
     workspace_root: str
     own_paths: tuple[str, ...] = ()
+    _names: dict[str, str | None] = field(default_factory=dict, compare=False)
+    """What the names of files begin with, by their paths up to the last slash: files are thousands."""
 
     def inputs(self, tree: SourceTree) -> dict[str, str]:
         """Return what running code here depends on, beyond the files that it was seen to read.
@@ -62,6 +64,13 @@ class BuildEnvironment:
         It is ``models/resnet.py`` in the workspace, ``@python/torch/nn/functional.py`` on the search path,
         the absolute path elsewhere, and None for the interpreter's own files, for which its version stands.
         """
+        folder = path[: path.rfind("/") + 1]
+        if folder not in self._names:
+            self._names[folder] = self._name_in(folder)
+        name = self._names[folder]
+        return None if name is None else name + path[len(folder) :]
+
+    def _name_in(self, path: str) -> str | None:
         inside = _relative(path, self.workspace_root)
         folders = [folder for folder in self.search_path if _relative(path, folder) is not None]
         if inside is not None and not folders:

@@ -229,9 +229,10 @@ def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> st
     given += [request.weights] if request.weights is not None else []
     files = (*seen.read, *seen.code)
     marks = dict(zip(files, seen.marks, strict=False))
+    statuses: dict[str, os.stat_result] = {}
     for path in (*files, *seen.listed, *given):
         try:
-            status = os.stat(path)
+            status = statuses[path] = os.stat(path)
         except OSError:
             if path in seen.listed:  # it may never have been there
                 continue
@@ -243,9 +244,8 @@ def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> st
             return path
     if appeared := next((path for path in seen.sought if os.path.isfile(path)), ""):
         return appeared
-    return next(
-        (path for path in (*files, *seen.listed, *seen.sought, *given) if not tree.is_as_seen(path)), ""
-    )
+    looked_at = (*files, *seen.listed, *seen.sought, *given)
+    return next((path for path in looked_at if not tree.is_as_seen(path, statuses.get(path))), "")
 
 
 def _outputs(model: ModelObject) -> dict[str, Digest]:
