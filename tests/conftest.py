@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.forks.processes import InterpreterPopen
+from tests.forks.processes import InsidePopen
 
 # The same tree has the same verdict wherever and whenever it is tested: laws are tried with the same examples
 # each time, and none fails because the machine was busy. `--hypothesis-profile=default` tries others.
@@ -115,9 +115,9 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 @pytest.fixture(autouse=True, scope="session")
 def forked_interpreters() -> Iterator[None]:
-    """Processes that evaluate BUILD files are forked, which takes a tenth of starting them."""
+    """Processes that evaluate BUILD files or run factories are forked, which takes a tenth of starting them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subprocess, "Popen", InterpreterPopen)
+        patch.setattr(subprocess, "Popen", InsidePopen)
         yield
 
 

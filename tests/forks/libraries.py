@@ -7,6 +7,7 @@ be run in a fresh process, the forked one becomes that process.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import stat
@@ -16,16 +17,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.factories import preloading, worker
 from hermpkg_build.factories.child import interpreter_words
 from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.late_collection import collecting_late
 from hermpkg_build.factories.observation import FileObserver
-from hermpkg_build.factories.preloading import Preloaded, preload
+from hermpkg_build.factories.preloading import Preloaded, Root, preload
 from hermpkg_build.factories.request import EXIT_COLD, ModelRequest
 
 _ROOTS = ("torch",)
+_WORKSPACE = "/dev/null/workspace"
+"""Where there is none: in what was asked for in it each factory has its own instead."""
 
 
 def import_libraries(search_path: Sequence[str]) -> Preloaded | None:
@@ -42,7 +46,7 @@ def import_libraries(search_path: Sequence[str]) -> Preloaded | None:
             arguments={},
             seed=0,
             modules={},
-            workspace_root=f"{folder}/workspace",
+            workspace_root=_WORKSPACE,
             search_path=tuple(search_path),
         )
         observer, places = FileObserver(), worker.places_of(request)
@@ -75,10 +79,22 @@ def run_factory(
     if ahead is None:
         begin_anew("")
     preloading.go_cold = worker.go_cold = begin_anew
+    request = json.loads((folder / REQUEST).read_bytes())
+    ahead._roots = [_moved(root, request["workspace_root"]) for root in ahead._roots]
     end_with_parent(parent, line)
     tempfile.tempdir = None
     worker.run(folder, ahead)
     os._exit(0)
+
+
+def _moved(root: Root, workspace_root: str) -> Root:
+    def move(path: str) -> str:
+        is_inside = f"{path}/".startswith(f"{_WORKSPACE}/")
+        return workspace_root + path.removeprefix(_WORKSPACE) if is_inside else path
+
+    kinds = root.notes.files.items()
+    files = {kind: {move(path): mark for path, mark in names.items()} for kind, names in kinds}
+    return replace(root, notes=replace(root.notes, files=files))
 
 
 def _clear(folder: Path) -> None:

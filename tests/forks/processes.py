@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import inspect
 import json
+import marshal
 import os
 import re
 import select
@@ -20,7 +21,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
+from importlib.util import MAGIC_NUMBER, find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ _LIBRARIES = ("rich.console", "rich.progress", "sqlite3")
 _STOP_S = 10.0
 _OF_ITS_OWN = {"HOME": "", "TMPDIR": ""}
 """The variables that name folders of each factory's own."""
-_TORCH = re.compile(rb"^\s*(import|from) torch\b", re.MULTILINE)
+_TORCH = re.compile(rb"^\s*(import|from)\s.*\btorch\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,18 +70,19 @@ class ForkServer:
         path: Sequence[str] = (),
         never: Sequence[str] = (),
         prepare: Sequence[str] = (),
-        libraries: Sequence[str] = (),
+        libraries: Sequence[object] = (),
     ) -> None:
         self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told = {"modules": modules, "path": path, "never": never, "prepare": prepare, "libraries": libraries}
+        program = _program()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, *flags, server.__file__, str(theirs.fileno()), json.dumps(told)],
+                [sys.executable, *flags, f"/dev/fd/{program}", str(theirs.fileno()), json.dumps(told)],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), program],
             )
         self._owner = os.getpid()
         atexit.register(self.stop)
@@ -200,8 +202,8 @@ class CommandPopen(Popen):
     """A command's process, likewise."""
 
 
-class InterpreterPopen(Popen):
-    """A process, likewise where it evaluates BUILD files."""
+class InsidePopen(Popen):
+    """A process, likewise where it is not a command's."""
 
 
 def _command(words: Sequence[str], env: Mapping[str, str], cwd: str) -> _Request | None:
@@ -236,15 +238,15 @@ def _begins_with_torch(folder: str, env: Mapping[str, str]) -> bool:
     request = from_json(ModelRequest, json.loads(Path(folder, REQUEST).read_bytes()))
     if {**env, **_OF_ITS_OWN} != {**_variables_of_workers(), **_OF_ITS_OWN}:
         return False
-    if (request.cpu, request.search_path) != (BASELINE, environment_search_path()):
+    asked = (request.cpu, request.search_path, request.source_roots, request.own_paths)
+    if asked != (BASELINE, _search_path(), ("",), ()):
         return False
     module = request.modules.get(request.factory.partition(":")[0], "")
     return module.endswith(".py") and bool(_TORCH.search(Path(module).read_bytes()))
 
 
 CommandPopen.programs = (_command,)
-InterpreterPopen.programs = (_interpreter,)
-Popen.programs = (_interpreter, _worker)
+Popen.programs = InsidePopen.programs = (_interpreter, _worker)
 
 
 @cache
@@ -254,6 +256,16 @@ def _can_fork() -> bool:
     except (AttributeError, OSError):
         return False
     return sys.platform == "linux"
+
+
+@cache
+def _program() -> int:
+    """A descriptor of `server`, compiled."""
+    code = compile(Path(server.__file__).read_bytes(), server.FROZEN, "exec")
+    program = os.memfd_create("forks")
+    # Neither its time nor its size are compared with anything.
+    os.write(program, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+    return program
 
 
 @cache
@@ -288,10 +300,11 @@ def _workers() -> ForkServer:
 
 @cache
 def _workers_with_torch() -> ForkServer:
-    return _server_of_workers(environment_search_path())
+    program = Path(server.__file__).with_name("libraries.py")
+    return _server_of_workers([str(program), _search_path()])
 
 
-def _server_of_workers(libraries: Sequence[str] = ()) -> ForkServer:
+def _server_of_workers(libraries: Sequence[object] = ()) -> ForkServer:
     return ForkServer(
         child.interpreter_words()[1:],
         _variables_of_workers(),
@@ -319,6 +332,11 @@ def _folders_of_interpreters() -> list[str]:
     assert library
     assert library.origin
     return [str(REPOSITORY), os.path.dirname(os.path.dirname(library.origin))]
+
+
+@cache
+def _search_path() -> tuple[str, ...]:
+    return environment_search_path()
 
 
 @cache

@@ -2,7 +2,8 @@
 
 `processes` starts it with the number of a socket and, in JSON, what to import. Each message at the socket
 asks for one process, and brings its descriptors and a pipe, which is told its number and, when it has ended,
-how. It runs in one thread, so that what it forks has a whole copy of it.
+how. It runs in one thread, so that what it forks has a whole copy of it. It is compiled under a name of no
+file, `FROZEN`: what looks at the callers of code takes it for a part of the interpreter.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 LONGEST = 1 << 17
 """Bytes of a message, which goes in one piece."""
 MOST_DESCRIPTORS = 32
+FROZEN = "<frozen forks>"
 _ASIDE = 256
 """Descriptors from this number on are for a moment in nobody's way."""
 
@@ -140,12 +144,14 @@ def run(asked: dict[str, Any], run_factory: Callable[..., NoReturn] | None) -> N
             runpy.run_module(what, run_name="__main__", alter_sys=True)
         elif run_factory is not None:
             run_factory(what, sys.argv[1:], asked["env"])
-        elif kind == "script":
-            sys.path.insert(0, os.path.dirname(what))
-            runpy.run_path(what, run_name="__main__")
         else:
             main = sys.modules["__main__"] = ModuleType("__main__")
-            exec(what, main.__dict__)
+            program: Any = what
+            if kind == "script":
+                sys.path.insert(0, os.path.dirname(what))
+                main.__file__ = what
+                program = SourceFileLoader("__main__", what).get_code("__main__")
+            exec(program, main.__dict__)
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -186,11 +192,11 @@ def serve(requests: socket.socket, told: dict[str, Any]) -> None:
 
 def _factories(told: dict[str, Any]) -> Callable[..., NoReturn]:
     """Import torch; return what runs a factory in a process that is forked then."""
+    path, search_path = told["libraries"]
     sys.path[:0] = told["path"]
-    libraries = importlib.import_module("tests.forks.libraries")
-    forget_tests()
-    ahead = libraries.import_libraries(told["libraries"])
-    return partial(libraries.run_factory, ahead)
+    libraries = ModuleType("libraries")
+    exec(compile(Path(path).read_bytes(), FROZEN, "exec"), libraries.__dict__)
+    return partial(libraries.run_factory, libraries.import_libraries(search_path))
 
 
 def forget_tests() -> None:
@@ -200,6 +206,7 @@ def forget_tests() -> None:
 
 
 if __name__ == "__main__":
-    if sys.path[0] == os.path.dirname(os.path.abspath(__file__)):
+    if not sys.flags.isolated:
         del sys.path[0]
+    os.close(int(os.path.basename(sys.argv[0])))  # what it was read from
     serve(socket.socket(fileno=int(sys.argv[1])), json.loads(sys.argv[2]))

@@ -72,14 +72,13 @@ def env(tmp_path: Path) -> dict[str, str]:
     ],
 )
 def test_it_gives_what_a_started_one_gives(workspace, env, words) -> None:
-    env = {**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of one"}
-    forked = run_command(words, cwd=workspace, env=env)
-    env = {**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of another"}
+    one, another = with_caches(env)
+    forked = run_command(words, cwd=workspace, env=one)
     made = [path.read_bytes() for path in (workspace / "hermpkg-out").rglob("*.pt")]
     for path in (workspace / "hermpkg-out").rglob("*.pt"):
         path.unlink()
     started = subprocess.run(
-        [*COMMAND, *words], cwd=workspace, env=env, capture_output=True, encoding="utf-8", check=False
+        [*COMMAND, *words], cwd=workspace, env=another, capture_output=True, encoding="utf-8", check=False
     )
     assert (forked.returncode, told(forked.stdout), forked.stderr) == (
         started.returncode,
@@ -87,7 +86,24 @@ def test_it_gives_what_a_started_one_gives(workspace, env, words) -> None:
         started.stderr,
     )
     assert made == [path.read_bytes() for path in (workspace / "hermpkg-out").rglob("*.pt")]
+    # The second one finds in the workspace what BUILD files come to.
+    results = recorded(another)
+    assert {path: recorded(one)[path] for path in results} == results
     assert bool(made) == ("//app" in " ".join(words[1:]) and words[0] in ("build", "--json"))
+
+
+def with_caches(env: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Variables for two processes, each with a cache of its own."""
+    cache = env["HERMPKG_CACHE_DIR"]
+    one, another = ({**env, "HERMPKG_CACHE_DIR": f"{cache} of {which}"} for which in ("one", "another"))
+    return one, another
+
+
+def recorded(env: dict[str, str]) -> dict[str, bytes]:
+    """The results in the cache: what each action has read, and what imported what, among them."""
+    cache = Path(env["HERMPKG_CACHE_DIR"])
+    files = (path for path in cache.glob("*/ac/**/*") if path.is_file())
+    return {str(path.relative_to(cache)): path.read_bytes() for path in files}
 
 
 def told(text: str) -> object:
@@ -159,7 +175,7 @@ import sys
 import torch
 
 def make():
-    return sys.orig_argv[-3].endswith("server.py")
+    return sys.orig_argv[-1].startswith("{")
 """
 
 
@@ -169,11 +185,12 @@ def test_a_factory_with_torch_gives_what_it_gives_in_a_process_of_its_own(worksp
     (workspace / "app" / "BUILD").write_text(TORCH)
     (workspace / "app" / "net.py").write_text(net)
     words = ["build", "//app", "--out"]
-    forked = run_command([*words, "forked.pt"], cwd=workspace, env=env)
+    one, another = with_caches(env)
+    forked = run_command([*words, "forked.pt"], cwd=workspace, env=one)
     started = subprocess.run(
         [*COMMAND, *words, "started.pt"],
         cwd=workspace,
-        env={**env, "HERMPKG_CACHE_DIR": env["HERMPKG_CACHE_DIR"] + " of another"},
+        env=another,
         capture_output=True,
         encoding="utf-8",
         check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import shutil
 import socket
 import subprocess
@@ -14,7 +15,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 import pytest
@@ -52,6 +55,7 @@ model_package(
     deps = [":modules"],
 )
 """
+_compiled: dict[bytes, bytes] = {}
 FACTORY = """
 import os
 import random
@@ -385,6 +389,8 @@ class FakeExecutor:
         self.commands.append(command)
         with tempfile.TemporaryDirectory(prefix="hermpkg-fake-") as folder:
             self._stage(core_digest(action.input_root_digest), Path(folder))
+            for module in Path(folder, "tool").rglob("*.py"):
+                keep_compiled(module)
             self.before_work()
             ended = subprocess.run(
                 list(command.arguments),
@@ -423,6 +429,20 @@ class FakeExecutor:
         data = encoded(tree)
         self.contents.update({**contents, Digest.of(data): data})
         return message_digest(Digest.of(data))
+
+
+def keep_compiled(path: Path) -> None:
+    """Have beside a module what it is compiled to, as an executor may: each action would compile it anew.
+
+    Python takes it only for the same source.
+    """
+    kept, source = Path(cache_from_source(str(path))), path.read_bytes()
+    if source in _compiled:
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(_compiled[source])
+    else:
+        py_compile.compile(str(path), invalidation_mode=PycInvalidationMode.CHECKED_HASH, doraise=True)
+        _compiled[source] = kept.read_bytes()
 
 
 @pytest.fixture

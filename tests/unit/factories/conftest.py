@@ -66,6 +66,11 @@ class ModelWorkspace:
         return pickle.loads(self.bytes_of(made))
 
 
+@pytest.fixture(autouse=True)
+def _in_processes_of_their_own(real_processes: None) -> None:
+    """How these begin and end is tested here."""
+
+
 @pytest.fixture
 def models(tmp_path: Path) -> ModelWorkspace:
     root = tmp_path / "a workspace"

@@ -12,11 +12,13 @@ from hermpkg_build.factories.late_collection import collecting_late
 
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
-    thresholds = gc.get_threshold()
+    thresholds, frozen = gc.get_threshold(), gc.get_freeze_count()
     gc.unfreeze()  # whatever started this process
     yield
     gc.unfreeze()
     gc.set_threshold(*thresholds)
+    if frozen:
+        gc.freeze()
 
 
 def test_nothing_is_collected_and_what_was_made_is_old() -> None:
