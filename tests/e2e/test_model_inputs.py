@@ -58,7 +58,7 @@ def test_a_file_that_appears_where_the_factory_looked(
     folder = folders[place] / "data"
     folder.mkdir(parents=True)
     (tmp_path / "library").mkdir(exist_ok=True)
-    environment = {"PYTHONPATH": str(tmp_path / "library")}
+    environment = {"PYTHONPATH": str(tmp_path / "library")} if place == "library" else {}
     models.write(
         "app/factory.py",
         f"""
