@@ -28,6 +28,8 @@ from typing import Any, ClassVar
 from hermpkg_build.analysis.search_path import environment_search_path
 from hermpkg_build.core.conditions import FactoryConditions
 from hermpkg_build.core.json_codec import from_json
+from hermpkg_build.disk.library_paths import library_paths
+from hermpkg_build.engine.targets import package_test_main
 from hermpkg_build.factories import child
 from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.processor import baseline_variables
@@ -46,6 +48,7 @@ _NOT_AHEAD = ("integrations", "serving", "setuptools_command", "runtime.distribu
 """What no process of a command imports."""
 _LIBRARIES = ("rich.console", "rich.progress", "sqlite3")
 _STOP_S = 10.0
+_FLAGS_OF_TESTS = ["-I", "-B", *child.SOURCES_SPEAK]
 _OF_ITS_OWN = {"HOME": "", "TMPDIR": ""}
 """The variables that name folders of each factory's own."""
 _TORCH = re.compile(rb"^\s*(import|from)\s.*\btorch\b", re.MULTILINE)
@@ -86,6 +89,11 @@ class ForkServer:
             )
         self._owner = os.getpid()
         atexit.register(self.stop)
+
+    @property
+    def number(self) -> int:
+        """The number of its process, which is the parent of what it forks."""
+        return self._process.pid
 
     def stop(self) -> str:
         """Ask no more; return what it has said. What is forked from here does nothing."""
@@ -245,8 +253,20 @@ def _begins_with_torch(folder: str, env: Mapping[str, str]) -> bool:
     return module.endswith(".py") and bool(_TORCH.search(Path(module).read_bytes()))
 
 
+def _package_test(words: Sequence[str], env: Mapping[str, str], _: str) -> _Request | None:
+    if list(words[:-1]) != [sys.executable, *_FLAGS_OF_TESTS, package_test_main.__file__]:
+        return None
+    path = Path(words[-1])
+    request = json.loads(path.read_bytes())
+    if _starting(env) != _starting(_variables_of_tests()) or request["tool_path"] != str(REPOSITORY):
+        return None
+    server = _package_tests()
+    path.write_text(json.dumps({**request, "parent": server.number}))
+    return _Request(server=server, argv=words[-2:], run=("script", package_test_main.__file__))
+
+
 CommandPopen.programs = (_command,)
-Popen.programs = InsidePopen.programs = (_interpreter, _worker)
+Popen.programs = InsidePopen.programs = (_interpreter, _worker, _package_test)
 
 
 @cache
@@ -294,6 +314,21 @@ def _interpreters() -> ForkServer:
 
 
 @cache
+def _package_tests() -> ForkServer:
+    modules = [
+        *("archive.modules", "archive.reader", "disk.processes", "factories.hidden_modules"),
+        *("factories.places", "factories.workspace_finder", "runtime.contents.checks"),
+    ]
+    return ForkServer(
+        _FLAGS_OF_TESTS,
+        _variables_of_tests(),
+        modules=[f"hermpkg_build.{module}" for module in modules],
+        path=[str(REPOSITORY)],
+        never=["torch"],
+    )
+
+
+@cache
 def _workers() -> ForkServer:
     return _server_of_workers()
 
@@ -320,10 +355,16 @@ def prepare_commands() -> list[int]:
 
     This is for the process that they are forked from.
     """
-    servers = [_interpreters(), _workers(), _workers_with_torch()]
+    servers = [_interpreters(), _workers(), _workers_with_torch(), _package_tests()]
     subprocess.Popen = Popen  # type: ignore[misc]
     server.forget_tests()
     return [each.requests.fileno() for each in servers]
+
+
+@cache
+def _variables_of_tests() -> dict[str, str]:
+    fixed = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": "0"}
+    return {**library_paths(), **fixed}
 
 
 @cache

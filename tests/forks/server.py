@@ -157,8 +157,13 @@ def run(asked: dict[str, Any], run_factory: Callable[..., NoReturn] | None) -> N
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if code and not isinstance(end.code, int):
             print(end.code, file=sys.stderr)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+    except BaseException as error:
+        trace = error.__traceback__
+        while trace and trace.tb_frame.f_code.co_filename == FROZEN:
+            trace = trace.tb_next
+        with suppress(Exception):
+            sys.stdout.flush()
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
         code = 1
     # All that an interpreter does at its end, but take modules apart: that takes longer than most commands.
     threading._shutdown()  # type: ignore[attr-defined]

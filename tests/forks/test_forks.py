@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -214,3 +215,33 @@ def test_a_factory_with_torch_is_forked(workspace, env) -> None:
     (workspace / "app" / "net.py").write_text(IS_FORKED)
     assert run_command(["build", "//app", "--out", "a.pt"], cwd=workspace, env=env).returncode == 0
     assert PackageImporter(workspace / "a.pt").load_pickle("net", "net.pkl")
+
+
+OWN_TEST = """
+import os, sys
+from hermpkg_build import PackageImporter
+
+print(sys.flags, sys.argv[1:], sorted(os.environ), os.listdir(), sys.path)
+print([name for name in sys.modules if name.partition(".")[0] in ("packaging", "torch", "numpy")])
+assert PackageImporter(sys.argv[1]).load_pickle("net", "net.pkl")
+import app.net
+"""
+
+
+def test_a_package_test_is_forked_and_says_what_it_says_in_a_process_of_its_own(workspace, env) -> None:
+    rule = 'package_test(name = "own_test", package = ":app", main = "own_test.py", args = ["x"])\n'
+    build = BUILD.replace('"*.py"]', '"*.py"], exclude = ["own_test.py"]')
+    (workspace / "app" / "BUILD").write_text(build.replace('"deny"', '"deny", "package_test"') + rule)
+    (workspace / "app" / "own_test.py").write_text(OWN_TEST)
+    one, another = with_caches(env)
+    words = ["test", "//app:own_test"]
+    forked = run_command(words, cwd=workspace, env=one)
+    started = subprocess.run(
+        [*COMMAND, *words], cwd=workspace, env=another, capture_output=True, encoding="utf-8", check=False
+    )
+    assert forked.returncode == started.returncode == 3
+    assert "No module named" in forked.stdout + forked.stderr
+    for left, right in ((forked.stdout, started.stdout), (forked.stderr, started.stderr)):
+        assert re.sub(r"[\d.]+ s\b", "", left) == re.sub(r"[\d.]+ s\b", "", right)
+    (workspace / "app" / "own_test.py").write_text('import sys\nassert sys.orig_argv[-1].startswith("{")\n')
+    assert run_command(words, cwd=workspace, env=one).returncode == 0
