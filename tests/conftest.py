@@ -114,8 +114,8 @@ def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 
 @pytest.fixture(autouse=True, scope="session")
-def forked_interpreters() -> Iterator[None]:
-    """Processes that evaluate BUILD files or run factories are forked, which takes a tenth of starting them."""
+def forked_processes() -> Iterator[None]:
+    """Processes that evaluate BUILD files, run factories or test packages are forked: that takes a tenth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess, "Popen", InsidePopen)
         yield
