@@ -40,6 +40,7 @@ _PATH_MODULES = frozenset({"genericpath", "io", "ntpath", "os", "pathlib", "posi
 _NOTES = ("_read", "_listed", "_asked", "_links", "_written", "_sources")
 Heeding: TypeAlias = Callable[[str, tuple[Any, ...]], None]
 """What is called with an audit event, and its arguments."""
+_RESOLVE = pathlib.Path.resolve.__code__  # which asks, before Python 3.13, for more than whether it is a link
 _REPLACES = os.O_WRONLY | os.O_TRUNC
 
 
@@ -66,7 +67,7 @@ class FileObserver:
         self._declared: tuple[str, ...] = ()
         self._read: dict[str, int | None] = {}  # with what marked a file before it was read
         self._listed: dict[str, None] = {}
-        self._asked: dict[str, None] = {}
+        self._asked: dict[str, int | None] = {}  # with 0 where code asked no more than whether it is a link
         self._links: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._sources: dict[str, None] = {}
@@ -84,7 +85,7 @@ class FileObserver:
         self.heed(STARTS, self._note_start)
         self.heed(UNSEEN_EVENTS, self.looks.on_event)
         sys.addaudithook(_hook(self._heeded))
-        os.lstat = self._noting(self._noting_status(os.lstat), self._note_asked)
+        os.lstat = self._noting(self._noting_status(os.lstat), self._note_entry)
         os.stat = self._noting(self._noting_status(os.stat), self._note_asked, self._note_source)
         os.access = self._noting(os.access, self._note_asked, self._note_source)
         os.readlink = self._noting(os.readlink, self._note_link)
@@ -175,12 +176,13 @@ class FileObserver:
     def missed(self, work: str) -> tuple[str, ...]:
         """The paths relative to the folder `work` that were asked for, and that lead nowhere there."""
         start = os.path.join(work, "")
-        noted = {*self._read, *self._asked, *self._listed} - self._written.keys()
-        asked = [path.removeprefix(start) for path in noted if path.startswith(start)]
+        asked = (path for path, only_as_link in self._asked.items() if only_as_link is None)
+        noted = {*self._read, *asked, *self._listed} - self._written.keys()
+        inside = [path.removeprefix(start) for path in noted if path.startswith(start)]
         return tuple(
             sorted(
                 path
-                for path in asked
+                for path in inside
                 if not path.startswith(".") and not os.path.lexists(os.path.join(work, path))
             )
         )
@@ -344,7 +346,11 @@ class FileObserver:
         return as_of_system(function, opening)
 
     def _note_asked(self, path: str) -> None:
-        self._asked[path] = None
+        resolves = getattr(sys._getframe(2).f_back, "f_code", None) is _RESOLVE
+        self._asked[path] = self._asked.get(path, 0) if resolves else None
+
+    def _note_entry(self, path: str) -> None:
+        self._asked[path] = self._asked.get(path, 0)
 
     def _note_link(self, path: str) -> None:
         self._links[path] = None

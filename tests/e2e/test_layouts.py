@@ -180,6 +180,18 @@ def test_a_relative_path_that_code_does_without_is_told(project):
         assert (told in outcome.stderr) == is_there
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_relative_path_that_is_only_made_absolute_is_none_that_code_does_without(project, goes_on):
+    """As libraries do with ``Path("src").resolve()`` when they are imported."""
+    asked = "Path('conf').resolve()"
+    model = f"from pathlib import Path\n\ndef make():\n    return str({asked}{'.exists()' * goes_on} and 1)\n"
+    workspace = project(pyproject=SETUPTOOLS, model=model)
+    workspace.write("conf/words.txt", "one")
+    outcome = workspace.run("//src/sentim:net")
+    assert outcome.code == 0, outcome.stderr
+    assert ("the factory looked for conf in the folder" in outcome.stderr) == goes_on
+
+
 def test_a_declared_link_is_declared(project):
     model = """
 from pathlib import Path
