@@ -1,4 +1,4 @@
-"""Where git keeps which commit is checked out."""
+"""Where git keeps which commit is checked out, and its settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 HEAD = "HEAD"
+INDEX = "index"
+"""Which files are tracked, and when they were last looked at: git writes it also where it only looks."""
 
 
 def git_folder(top: str) -> str:
@@ -20,10 +22,13 @@ def git_folder(top: str) -> str:
 
 
 def paths_beside_head(head: str) -> Iterator[str]:
-    """The paths that tell with the file `head` which commit it is: the branch, packed or not, and tags."""
+    """The paths that tell with the file `head` which commit it is, and the settings of the checkout.
+
+    That are the branch, packed or not, tags, and what ``git config`` writes.
+    """
     folder = os.path.dirname(head)
     common = os.path.join(folder, _text(os.path.join(folder, "commondir")).strip())
-    for name in ("packed-refs", "refs/tags", _text(head).partition("ref:")[2].strip()):
+    for name in ("packed-refs", "refs/tags", "config", _text(head).partition("ref:")[2].strip()):
         if name:
             yield os.path.normpath(os.path.join(common, name))
 

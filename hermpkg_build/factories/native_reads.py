@@ -12,7 +12,7 @@ from itertools import chain, islice
 
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.disk.cache_tag import TAG_NAME, is_cache
-from hermpkg_build.factories.git_head import HEAD, git_folder, paths_beside_head
+from hermpkg_build.factories.git_head import HEAD, INDEX, git_folder, paths_beside_head
 
 _MOST_FOLDERS = 2048
 """Each watched folder costs the kernel about a kilobyte, and this process two system calls."""
@@ -67,6 +67,7 @@ class NativeReads:
         self._made: set[str] = set()
         self._sees_code = False
         self._head = ""
+        self._is_index_read = False
         self._modified: set[str] = set()
         self._descriptor = -1
         if sys.platform != "linux":
@@ -116,6 +117,10 @@ class NativeReads:
         paths = [path for path, reads in self._reads.items() if reads > 0 and path not in self._made]
         return [*paths, *(paths_beside_head(self._head) if self._head in paths else ())]
 
+    def index_of_git(self) -> list[str]:
+        """The path of git's index, where git looked which files it tracks, or whether they are changed."""
+        return [self._head.removesuffix(HEAD) + INDEX] if self._is_index_read else []
+
     def _drain(self) -> None:
         while self._descriptor >= 0:
             try:
@@ -130,7 +135,8 @@ class NativeReads:
                     continue
                 path = os.path.join(self._folders.get(watch, ""), name)
                 if self._head and path != self._head and path.startswith(self._head.removesuffix(HEAD)):
-                    continue  # git writes its index also where it only looks
+                    self._is_index_read = self._is_index_read or name == INDEX
+                    continue
                 if name.endswith(_CODE_SUFFIXES):
                     if not self._sees_code:
                         continue

@@ -124,7 +124,7 @@ def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] =
                 with_libraries(files, places, str(folder), observer.written())
             ),
             data_read=data_among(files.read, request, places),
-            workspace_reads=reads_of_workspace(files.read, request, places),
+            workspace_reads=reads_of_workspace([*files.read, *native.index_of_git()], request, places),
             missed=observer.missed(work),
             located_sources=tuple(observer.located_sources()),
             computed_on=describe_platform(native=request.cpu != BASELINE),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,24 @@ def test_a_module_that_another_process_has(workspace: Any, asked: str, compiled:
     check(workspace, asked, change)
 
 
+def test_settings_of_a_checkout(workspace: Any) -> None:
+    git(workspace.root, "init", "-q")
+    check(workspace, "run('git', 'config', 'app.word')", partial(git, workspace.root, "config", "app.word"))
+
+
+@pytest.mark.parametrize("asked", ["run('git', 'ls-files')", "run('git', 'describe', '--always', '--dirty')"])
+def test_what_git_says_of_files_is_told_to_be_no_input(workspace: Any, asked: str) -> None:
+    git(workspace.root, "init", "-q")
+    git(workspace.root, "commit", "-q", "--allow-empty", "-m", "one")
+
+    def change(word: str) -> None:
+        git(workspace.root, "commit", "-q", "--allow-empty", "-m", word)
+        workspace.write(f"app/{word}.txt", word)
+        git(workspace.root, "add", f"app/{word}.txt")
+
+    assert "asks git which files it tracks" in check(workspace, asked, change)
+
+
 @pytest.mark.parametrize("asked", COMMITS.values(), ids=COMMITS)
 @pytest.mark.parametrize("how", ["loose", "packed", "elsewhere"])
 def test_the_commit_that_another_process_finds(workspace: Any, asked: str, how: str) -> None:
@@ -128,6 +147,7 @@ def test_the_commit_that_another_process_finds(workspace: Any, asked: str, how: 
             git(root, "pack-refs", "--all")
 
     told = check(workspace, asked, change)
+    assert "which files it tracks" not in told
     if how != "elsewhere":
         assert "the factory asks git for the commit" in told
         assert ".git/HEAD" not in told

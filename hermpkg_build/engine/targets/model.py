@@ -22,6 +22,7 @@ from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets.factory_ahead import begun_ahead
 from hermpkg_build.errors import AnalysisError
+from hermpkg_build.factories.git_head import INDEX
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
 from hermpkg_build.factories.request import BASELINE, ModelObject, ModelRequest, ObservedFiles
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 
 
-_MODEL_VERSION = 22
+_MODEL_VERSION = 23
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
@@ -81,6 +82,12 @@ def _undeclared_reads(context: TargetContext, target: Model, model: ModelObject)
             "the factory asks git for the commit: its model is made again after each, and neither Bazel nor"
             " executors have it\n"
             "  -> where it needs no more than a version, give it that in args"
+        )
+    if f".git/{INDEX}" in of_git:
+        yield (
+            "the factory asks git which files it tracks, or whether they are changed: its model is not made"
+            " again where only that changes\n"
+            "  -> give it that in args, or list the files by glob in the resources of a python_modules target"
         )
     undeclared = [path for path in model.workspace_reads if path not in declared and path not in of_git]
     if undeclared:
