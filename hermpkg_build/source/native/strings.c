@@ -53,7 +53,7 @@ static int read_field(Reading *reading, const Style *style, int level) {
     reading->brackets = reading->in_field = 1;
     next_token(reading);
     if (*begin == '{' || !read_expression(reading)) return 0;
-    if (reading->token == (Token)'=') next_token(reading);
+    if (reading->token == (Token)'=' && !level) next_token(reading); /* Python 3.12 fails at one in a format. */
     for (place = begin; place < reading->place; place++) {
         if (*place == style->quote || *place == '\\' || *place == '#' || *place == '\n') return 0;
     }

@@ -109,6 +109,8 @@ OTHERS = [
     "from __future__ import barry_as_FLUFL",
     "with (a as b, c as d): pass",
     "f'{lambda: 1}'",
+    "f'{a:{b=}}'",
+    "f'{a=:{b=!r}}'",
     "(" * 60 + ")" * 60,
     "a = " + "b + " * 300 + "c",
 ]
