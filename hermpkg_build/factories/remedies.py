@@ -10,6 +10,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from types import ModuleType
 
 from hermpkg_build.core.sourceless import advice_on_sourceless
+from hermpkg_build.disk.git_submodules import step_for_submodule
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.printable import pasteable
 
@@ -58,6 +59,8 @@ def step_for_absent_file(errors: Iterable[BaseException], root: str) -> str:
             absolute = os.path.join(root, path)
             short = os.path.relpath(absolute, root)
             if not os.path.lexists(absolute) and not short.startswith(os.pardir):
+                if lacking := step_for_submodule(root, short.replace(os.sep, "/")):
+                    return lacking
                 tracked = os.path.isfile(f"{absolute}.dvc")
                 how = f", as by\n    {pasteable('dvc', 'pull', short)}" if tracked else ""
                 return f"{short} is not there: make or fetch it first{how}"

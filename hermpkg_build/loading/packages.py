@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.folders import OUTPUT_FOLDER
 from hermpkg_build.core.label import Label
 from hermpkg_build.core.spelling import did_you_mean
+from hermpkg_build.disk.git_submodules import step_for_submodule
 from hermpkg_build.errors import LabelError, WorkspaceError
 from hermpkg_build.loading.folder_walk import LinkedFoldersError, folders_below
 from hermpkg_build.loading.glob import GlobCall, glob_files
@@ -168,7 +169,9 @@ class Packages:
                 " or ".join(f"{package}/{name}".lstrip("/") for name in reversed(self._build_names)),
             )
         ]
-        if entries is None:
+        if lacking := step_for_submodule(self._root, package):
+            next_step = lacking
+        elif entries is None:
             next_step = self._nearest(package, label)
         elif self.is_output(package):
             next_step = "outputs are no sources: name the targets that they are built from"

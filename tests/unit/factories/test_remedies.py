@@ -62,6 +62,20 @@ def test_a_file_that_is_not_there_is_to_be_made_or_fetched(tmp_path: Path) -> No
     assert step_for_absent_file([ValueError()], str(tmp_path)) == ""
 
 
+@pytest.mark.parametrize("folder", ["empty", "absent"])
+def test_what_lies_in_a_submodule_that_is_not_fetched_is_to_be_fetched(tmp_path: Path, folder: str) -> None:
+    modules = '[submodule "data"]\n\tpath = libs/data\n\turl = ../data\n'
+    (tmp_path / ".gitmodules").write_text(modules)
+    place = tmp_path / "libs/data"
+    if folder == "empty":
+        place.mkdir(parents=True)
+    error = FileNotFoundError(2, "No such file", str(place / "a.pt"))
+    assert step_for_absent_file([error], str(tmp_path)).endswith("    git submodule update --init libs/data")
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "b.pt").write_bytes(b"")
+    assert "git" not in step_for_absent_file([error], str(tmp_path))
+
+
 def test_a_pointer_of_git_lfs_that_is_read_as_a_model_is_told(tmp_path: Path) -> None:
     text = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
     errors = [raised(f"import pickle; pickle.loads({text!r})")]

@@ -49,6 +49,9 @@ def test_only_packages_that_are_needed_are_read(files: WorkspaceFiles) -> None:
     assert len(files.closure("//p:lib")) == 2
 
 
+FETCH = "sub is a submodule of git that is not fetched:\n    git submodule update --init sub"
+
+
 @pytest.mark.parametrize(
     ("deps", "place", "summary", "step"),
     [
@@ -56,6 +59,7 @@ def test_only_packages_that_are_needed_are_read(files: WorkspaceFiles) -> None:
         ("//q:nowhere", 46, "no such target: //q:nowhere", "it declares: lib, net"),
         ("//qq:lib", 46, "no such package: //qq", "did you mean '//q:lib'?"),
         ("//q/deep:lib", 46, "no such package: //q/deep", ""),
+        ("//sub/deep:lib", 46, "no such package: //sub/deep", FETCH),
         (
             "//q:deeper/x.py",
             46,
@@ -71,6 +75,7 @@ def test_only_packages_that_are_needed_are_read(files: WorkspaceFiles) -> None:
 def test_wrong_dependencies(files: WorkspaceFiles, deps: str, place: int, summary: str, step: str) -> None:
     files.build("p", f'python_modules(name = "l", srcs = [], deps = ["{deps}"])\n')
     files.write("p/x.txt")
+    files.write(".gitmodules", '[submodule "sub"]\n\tpath = sub\n')
     files.build("q", 'python_modules(name = "lib", srcs = ["m.py"])\nmodel(name = "net", factory = "a:b")\n')
     files.write("q/m.py")
     files.build("q/deeper")
