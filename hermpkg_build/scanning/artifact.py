@@ -278,15 +278,20 @@ class _Scan:
         if contents.problem and (named or contents.uses or contents.pickles):
             self.unreadable(name, contents.problem)
         elif counts and not contents.problem:
-            self._behind(data, contents, name, depth)
+            self._behind(data, contents, name, depth, named=named)
         return True
 
-    def _behind(self, data: memoryview, contents: PickleContents, name: str, depth: int) -> None:
-        """Look at what follows the last pickle; the old format of torch has the bytes of tensors there."""
+    def _behind(
+        self, data: memoryview, contents: PickleContents, name: str, depth: int, *, named: bool
+    ) -> None:
+        """Look at what follows the last pickle; the old format of torch has the bytes of tensors there.
+
+        Data that only begins as a pickle does, by no name and without a use of one, is none.
+        """
         rest = data[contents.end :]
         if not len(rest) or _is_old_torch(data, contents) or is_zero(rest):
             return
-        if contents.uses or kind_of(rest) is not FileKind.OTHER:
+        if named or contents.uses or kind_of(rest) is not FileKind.OTHER:
             self._any(rest, f"{name}!<{contents.end}>", depth + 1, Surroundings())
             self._hidden(name, f"{len(rest)} bytes behind the end of the pickle")
 

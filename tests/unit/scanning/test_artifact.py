@@ -255,3 +255,10 @@ def test_large_members_are_unpacked_into_a_file(monkeypatch: pytest.MonkeyPatch)
     assert scan(bytes(zipped(quiet, method=zipfile.ZIP_DEFLATED))).at_least(Level.UNKNOWN) == ()
     bomb = scan(bytes(zipped(pickle.dumps(bytes(1 << 20)), method=zipfile.ZIP_DEFLATED)))
     assert "too many bytes" in bomb.findings[0].detail
+
+
+@pytest.mark.parametrize("rest", [b"\x01" * 10 + SIMPLE, b"\xff" * 20])
+def test_bytes_behind_a_pickle_that_is_named_so_are_told(rest: bytes) -> None:
+    findings = scan(pickle.dumps([1]) + rest, "model.pkl")
+    assert Kind.HIDDEN in {finding.kind for finding in findings.findings}
+    assert scan(pickle.dumps([1]) + bytes(20), "model.pkl").is_clean
