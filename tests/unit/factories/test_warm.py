@@ -458,6 +458,7 @@ class Ready:
         self.tmp = os.path.join(warm.models.content.root, "tmp")
         os.makedirs(self.tmp, exist_ok=True)
         self.request = self.write("1")
+        warm.models.write("read.txt", "by the build")
         fork_early(path, self.tmp, dumps(to_json(self.request)))
         self.pid = _pid_of(early_fork._early[path])
         time.sleep(0.3)  # It would do more by now, if it did.
@@ -522,7 +523,6 @@ def test_a_process_that_is_ready_and_killed_costs_only_time(ready: Ready) -> Non
 
 
 def test_a_process_that_is_ready_sees_no_file_that_was_opened_before(ready: Ready, warm: Warm) -> None:
-    warm.models.write("read.txt", "by the build")
     (warm.models.root / "read.txt").read_text()
     made = make_model_object(ready.request, warm.models.content, warm=warm.processes)
     assert made.workspace_reads == ()
