@@ -41,7 +41,7 @@ class Forked:
         """Wait until it is there. Raises OSError, ValueError and KeyError where it is not to be had."""
         answer, _ = receive(connection)
         self._connection = connection
-        self.pid = int(answer["pid"])
+        self.pid: int = int(answer["pid"])
         self.returncode: int | None = None
 
     def kill(self) -> None:
@@ -70,7 +70,7 @@ class Fork(Closing):
     def __init__(self, connection: socket.socket) -> None:
         """Ask for it. Raises OSError, and ValueError where the process is another user's."""
         self.connection = connection
-        self.folder = ""
+        self.folder: str = ""
         self._request = b""
         self._stack = ExitStack()
         self._stack.callback(connection.close)
