@@ -68,7 +68,7 @@ class Root:
 
     `replaced` are those in whose places `modules` has others. `tables` are those before and after it, and
     `folders` what it made in folders of the process itself; `sought` are what it looked for in vain in the
-    folder that it was imported in.
+    folder that it was imported in, with 0 where it asked no more than whether that is a link.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Root:
     changes: tuple[Change, ...]
     tables: tuple[Mapping[str, Any], Mapping[str, Any]]
     folders: tuple[str, ...]
-    sought: tuple[str, ...]
+    sought: Mapping[str, int | None]
 
 
 class Preloaded:
@@ -161,7 +161,7 @@ class Preloaded:
         if changed := self._changed_before(root):
             go_cold(f"{changed} was changed before {name} is imported")
         # These questions are noted, as those that it asks when it is imported here would be.
-        if there := [path for path in root.sought if os.path.lexists(path)]:
+        if there := [path for path, kind in root.sought.items() if _is_there(path, kind)]:
             go_cold(f"{there[0]} would have been found by {name}")
         return ModuleSpec(name, _GivingBack(self, root), origin=root.spec.origin)
 
@@ -330,7 +330,7 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         },
         sites=dict(finder.sites),
         notes=_elsewhere(notes),
-        sought=tuple(path.removeprefix(here) for path in seen),
+        sought={path.removeprefix(here): notes.files["_asked"].get(path) for path in seen},
         changes=tuple(
             (module, key, old, neutral_path(new) if isinstance(new, str) else new)
             for module, key, old, new in changes_since(namespaces)
@@ -338,6 +338,11 @@ def _root(position: int, name: str, finder: WorkspaceFinder, observer: FileObser
         tables=(tables, tables_of(finder)),
         folders=folders,
     )
+
+
+def _is_there(path: str, only_as_link: int | None) -> bool:
+    """Whether there is what a library looked for; the question is noted as the library's own would be."""
+    return os.path.lexists(path) or (only_as_link is None and os.path.exists(path))
 
 
 def _elsewhere(notes: Notes) -> Notes:
