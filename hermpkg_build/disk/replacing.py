@@ -126,26 +126,6 @@ def link_open_file(descriptor: int, path: str) -> None:
         os.close(descriptors)
 
 
-def name_open_file(descriptor: int, path: str) -> None:
-    """Give one more name, on the same file system, to an open file. Raises OSError where that cannot be.
-
-    The file is locked against `remove_unless_open` as long as it is open.
-    """
-    link_open_file(descriptor, path)
-    _lock(descriptor, alone=True)
-
-
-def remove_unless_open(path: str) -> None:
-    """Remove a file that `name_open_file` named, unless the process that did still has it open."""
-    with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            if _lock(descriptor, alone=True):
-                os.unlink(path)
-        finally:
-            os.close(descriptor)
-
-
 def replace_file(path: str, data: Bytes, *, mode: int | None = None, aside: str = "") -> None:
     """Replace the file at `path` by one with the bytes `data`. Raises OSError; `path` is then as it was.
 
@@ -185,7 +165,7 @@ def locked(folder: str) -> Iterator[bool]:
     """Lock a folder, for as long as this process lives at most; gives whether that was possible."""
     descriptor = _open_folder(folder)
     try:
-        yield descriptor >= 0 and _lock(descriptor, alone=True)
+        yield descriptor >= 0 and lock_open(descriptor, alone=True)
     finally:
         if descriptor >= 0:
             os.close(descriptor)
@@ -200,7 +180,7 @@ def _open_folder(path: str) -> int:
     return os.open(path, READ | os.O_DIRECTORY)
 
 
-def _lock(descriptor: int, *, alone: bool) -> bool:
+def lock_open(descriptor: int, *, alone: bool) -> bool:
     """Lock an open folder `alone`, or with others; False where one has it, or the system knows no locks."""
     if sys.platform == "win32":
         return False
@@ -265,7 +245,7 @@ def hold_folder(path: str) -> int | None:
         return None
     if descriptor == NO_LOCK:
         return NO_LOCK
-    _lock(descriptor, alone=False)
+    lock_open(descriptor, alone=False)
     if is_open_at(descriptor, path):
         return descriptor
     os.close(descriptor)

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 
 from hermpkg_build.core.digest import Digest
-from hermpkg_build.disk.replacing import ASIDE, aside_path, name_open_file, remove_unless_open
+from hermpkg_build.disk.replacing import ASIDE, aside_path, link_open_file, lock_open
 from hermpkg_build.registry.known_layers import partial_folder, remember_partial
 from hermpkg_build.store.cache import Cache
 
@@ -27,7 +27,9 @@ class PartialFile:
         self._lock = threading.Lock()
         try:
             os.makedirs(partial_folder(cache), exist_ok=True)
-            name_open_file(target, self._path)
+            link_open_file(target, self._path)
+            # As long as it is open, others that pull the same file leave it.
+            lock_open(target, alone=True)
         except OSError:
             self._path = ""
 
@@ -42,7 +44,7 @@ class PartialFile:
         """Forget the name, and what earlier pulls of the same file left."""
         self._forget()
         for path in glob.glob(f"{glob.escape(partial_folder(self._cache))}/{self._prefix}*"):
-            remove_unless_open(path)
+            _remove_unless_open(path)
 
     def given_up(self) -> None:
         """Leave the file to the next pull, if there is anything in it."""
@@ -53,3 +55,14 @@ class PartialFile:
         if self._path:
             with suppress(OSError):
                 os.unlink(self._path)
+
+
+def _remove_unless_open(path: str) -> None:
+    """Remove a file of a pull, unless the process that began it still has it open."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            if lock_open(descriptor, alone=True):
+                os.unlink(path)
+        finally:
+            os.close(descriptor)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes
 from hermpkg_build.pickles.reading.named_tensors import named_tensors
-from hermpkg_build.pickles.reading.nodes import Node, NodeKind, globals_of_pickle, read_pickle
+from hermpkg_build.pickles.reading.nodes import Node, NodeKind, contents_of_pickle, read_pickle
 
 ATOMS = (
     st.none()
@@ -146,9 +146,11 @@ def test_reading_finds_whatever_the_unpickler_looks_up(opcodes):
     unpickler = Asking(data)
     with suppress(Exception):
         unpickler.load()
-    assert unpickler.asked <= globals_of_pickle(data)
+    assert unpickler.asked <= contents_of_pickle(data).globals
 
 
 def test_names_are_utf_8_in_every_protocol():
-    assert globals_of_pickle("\x80\x03cmaße\nGröße\n.".encode("latin-1")) == set()  # Nor can it be loaded.
-    assert globals_of_pickle(b"\x80\x03c" + "maße\nGröße\n".encode() + b".") == {("maße", "Größe")}
+    assert (
+        contents_of_pickle("\x80\x03cmaße\nGröße\n.".encode("latin-1")).globals == set()
+    )  # Nor can it be loaded.
+    assert contents_of_pickle(b"\x80\x03c" + "maße\nGröße\n".encode() + b".").globals == {("maße", "Größe")}

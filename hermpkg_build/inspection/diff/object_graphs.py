@@ -21,7 +21,7 @@ from hermpkg_build.pickles.reading.paths import (
     state_path,
     value_path,
 )
-from hermpkg_build.pickles.reading.tensors import Storage, Tensor, other_arguments, storage_of, tensor_of
+from hermpkg_build.pickles.reading.tensors import Storage, Tensor, storage_of, tensor_of
 
 _SHARED = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET, NodeKind.CALL})
 _LEAVES = frozenset({NodeKind.ATOM, NodeKind.GLOBAL})
@@ -230,7 +230,7 @@ class _Comparer:
     def _compare_tensors(self, path: Path, a: Node, b: Node, left: Tensor, right: Tensor) -> list[_Task]:
         self.result.tensors.append(TensorPair(name=_name(path), a=left, b=right))
         self._compare_storages(path, a, b, left.storage, right.storage)
-        others = [[(path.to(step), part) for step, part in other_arguments(side)] for side in (a, b)]
+        others = [[(path.to(step), part) for step, part in _other_arguments(side)] for side in (a, b)]
         return self._compare_parts(others, "an argument")
 
     def _both(self, path: Path, a: Node | None, b: Node | None, what: str) -> list[_Task]:
@@ -337,3 +337,13 @@ def _by_key(node: Node) -> dict[object, tuple[Node, Node]] | None:
     """Return the items by their keys; None where a key is an object or occurs twice."""
     found = {_outline(key): (key, value) for key, value in node.pairs}
     return None if None in found or len(found) < len(node.pairs) else found
+
+
+def _other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
+    """Return the parts of a tensor beyond its numbers, each with the step that leads to it."""
+    names = {4: ".requires_grad", 5: "._backward_hooks"}
+    arguments = node.parts[1].items
+    return [
+        (names.get(place, f".__reduce__()[1][{place}]"), arguments[place])
+        for place in range(4, len(arguments))
+    ]

@@ -148,11 +148,6 @@ def contents_of_pickle(data: bytes) -> PickleContents:
     return PickleContents(root=root, globals=frozenset(reader.globals))
 
 
-def globals_of_pickle(data: bytes) -> frozenset[tuple[str, str]]:
-    """The (module, qualified name) pairs that `data` names, up to where it makes no sense."""
-    return contents_of_pickle(data).globals
-
-
 class _Reader:
     """The unpickler's machine, with nodes on its stack in place of objects."""
 

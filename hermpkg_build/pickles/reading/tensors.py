@@ -159,16 +159,6 @@ def view_of(arguments: Sequence[Node], dtype: Node | None = None) -> Tensor | No
     )
 
 
-def other_arguments(node: Node) -> Sequence[tuple[str, Node]]:
-    """The parts of a tensor beyond its numbers, each with the step that leads to it."""
-    names = {4: ".requires_grad", 5: "._backward_hooks"}
-    arguments = node.parts[1].items
-    return [
-        (names.get(place, f".__reduce__()[1][{place}]"), arguments[place])
-        for place in range(4, len(arguments))
-    ]
-
-
 def integers(node: Node) -> tuple[int, ...] | None:
     """Return the numbers of a tuple of whole numbers; None for any other node."""
     values = [item.value for item in node.items]

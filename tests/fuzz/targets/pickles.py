@@ -12,7 +12,7 @@ from mutation.pickles import other_pickle
 
 from hermpkg_build.inspection.diff.object_graphs import compare_graphs, compare_opcodes
 from hermpkg_build.pickles.reading.named_tensors import named_tensors
-from hermpkg_build.pickles.reading.nodes import globals_of_pickle, opcodes_of, read_pickle
+from hermpkg_build.pickles.reading.nodes import contents_of_pickle, opcodes_of, read_pickle
 
 
 class Thing:
@@ -52,7 +52,7 @@ def readers(_: Path) -> Mapping[str, Reader]:
 
 
 def _read_all(data: bytes) -> None:
-    globals_of_pickle(data)
+    contents_of_pickle(data)
     for _ in opcodes_of(data):
         pass
     node = read_pickle(data)

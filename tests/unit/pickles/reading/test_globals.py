@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from hermpkg_build.pickles.reading.nodes import globals_of_pickle
+from hermpkg_build.pickles.reading.nodes import contents_of_pickle
 
 VALUE = [
     collections.OrderedDict(a=1),
@@ -41,15 +41,15 @@ def test_all_protocols(tmp_path, protocol):
     with open(file, "rb") as stream:
         unpickler = Recording(stream)
         unpickler.load()
-    assert globals_of_pickle(data) == unpickler.found
+    assert contents_of_pickle(data).globals == unpickler.found
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", b"no pickle at all.", b"\x80\x04\x93.", b"\x80\x04h\x07."])
 def test_what_is_no_pickle_has_no_globals(data):
-    assert globals_of_pickle(data) == set()
+    assert contents_of_pickle(data).globals == set()
 
 
 def test_a_pickle_that_is_cut_off_has_those_before_the_cut():
     data = pickle.dumps([datetime.date(2024, 1, 2), Fraction(1, 2)], protocol=4)
     cut = data[: data.index(b"fractions")]
-    assert globals_of_pickle(cut) == {("datetime", "date")}
+    assert contents_of_pickle(cut).globals == {("datetime", "date")}
