@@ -238,10 +238,9 @@ class _PartsOfDistributions:
 
 
 def missing_modules(manifest: Manifest) -> dict[str, bool]:
-    """Find extern modules that no distribution provides and that are missing; import none.
+    """Find top-level extern modules that no distribution provides and that are missing; import none.
 
-    Where their top-level package is not there they are; it stands for them unless the artifact holds that.
-    Maps each to whether everything that the artifact takes of it is optional.
+    Those below a packed one go by their own names. Maps each to whether what is taken of it is optional.
     """
     from hermpkg_build.core.module_roles import Origin
 
@@ -249,11 +248,12 @@ def missing_modules(manifest: Manifest) -> dict[str, bool]:
     for name in manifest.extern_modules().get("", ()):
         if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
             tops.setdefault(top_of(name), []).append(name)
-    missing = {top: names for top, names in tops.items() if not _can_be_found(top)}
-    packed = {top for top in missing if top in manifest.modules and top not in missing[top]}
-    whole = {top: _are_optional(manifest, names) for top, names in missing.items() if top not in packed}
-    parts = {name: _are_optional(manifest, [name]) for top in sorted(packed) for name in missing[top]}
-    return whole | parts
+    return {
+        name: _are_optional(manifest, names)
+        for top, names in tops.items()
+        if not _can_be_found(top)
+        for name in (names if top in manifest.modules and top not in names else (top,))
+    }
 
 
 def _are_optional(manifest: Manifest, modules: Sequence[str]) -> bool:
@@ -276,9 +276,8 @@ def _installed_version(distribution: str) -> str | None:
         found = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         return None
-    # To parse all of it, with the whole description, takes longer than to open an artifact.
-    # What distutils wrote is one file, which has no name of its own. What states no version is installed all
-    # the same: Python before 3.14 gives None for it, and later ones raise KeyError.
+    # Parsing all of it takes longer than to open an artifact. What distutils wrote is one file without a
+    # name of its own, and some state no version.
     text = next(filter(None, map(found.read_text, ("METADATA", "PKG-INFO", ""))), "")
     stated = _VERSION.search(text.partition("\n\n")[0])
     return stated[1] if stated else ""
