@@ -63,7 +63,8 @@ def read(count: int) -> None:
     plain = 0
     words = (b"__file__", b"importlib_resources", b"get_data")
     sources = list(TARGET.seeds(Path()).values())
-    cuts = (source[:end] for source in sources for end in range(len(source) + 1))
+    parts = ((source[:at], source[at:]) for source in sources for at in range(len(source) + 1))
+    cuts = (part for pair in parts for part in pair)
     mutants = (other_source(sources[n % len(sources)], random.Random(n)) for n in range(count))
     for data in (each for group in (cuts, mutants) for each in group):
         # Whatever the form is: the scanner has to be safe for any bytes.

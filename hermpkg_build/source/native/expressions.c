@@ -306,15 +306,15 @@ Form read_target(Reading *reading) {
 }
 
 /* Read past what values are assigned to by a loop. */
-Form read_targets(Reading *reading) {
+int read_targets(Reading *reading) {
     int count = 0, starred = 0, comma = 0;
     do {
         if (count && reading->token == K_IN) break;
         starred = accept(reading, (Token)'*');
-        if (!read_target(reading)) return NO_FORM;
+        if (!read_target(reading)) return 0;
         count++;
     } while ((comma = accept(reading, (Token)',')));
-    return count == 1 && starred && !comma ? NO_FORM : RIGHT_FORM | TARGET;
+    return count > 1 || !starred || comma;
 }
 
 int read_yield(Reading *reading) {

@@ -51,8 +51,8 @@ static inline int enter_nested(Reading *reading) { return ++reading->nested <= M
 Form read_expression(Reading *reading);
 Form read_named(Reading *reading);
 Form read_values(Reading *reading);
-Form read_targets(Reading *reading);
 Form read_target(Reading *reading);
+int read_targets(Reading *reading);
 int read_yield(Reading *reading);
 int read_parameters(Reading *reading, Token closing);
 int read_arguments(Reading *reading, int is_call);
