@@ -11,7 +11,7 @@ from hermpkg_build.archive.plan import plan_archive
 from hermpkg_build.archive.records import Content, FileSlice, Record, size_of
 from hermpkg_build.archive.replaced_records import PresentArchive
 from hermpkg_build.archive.slices import crc32_of
-from hermpkg_build.archive.writer import MODE, telling, write_here
+from hermpkg_build.archive.writer import MODE, Placed, telling, write_here
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.concurrent_hash import WrittenBytes
 from hermpkg_build.disk.files import write_all
@@ -29,13 +29,14 @@ def write_after_tensors(
     known: KnownFile,
     same: Callable[[PresentArchive], Collection[str]],
     spare: str,
+    placed: Placed | None = None,
 ) -> tuple[Digest, Sequence[Midstate]] | None:
     """Write what `write_archive` does over the spare file of the archive that is at `path` and is `known`.
 
     That archive is open at `present`, and `same` are its records that have the bytes of those of their names
     among the new `records`. For their bytes its signature vouches. None, and nothing is done, where that
-    spares little, or there is no spare file. Returns the digest, and midstates on the way. Raises as
-    `write_archive`.
+    spares little, or there is no spare file. Returns the digest, and midstates on the way; `placed` is told
+    as by `write_archive`, and what that raises is raised.
     """
     status = signature_of(os.fstat(present))
     # It got another name since it is known, which changes one of its times.
@@ -63,6 +64,8 @@ def write_after_tensors(
             if signature_of(os.fstat(present)) != status:
                 return None
             new.replace(path)
+            if placed is not None:
+                placed(signature_of(os.fstat(new.descriptor)))
         return Digest(hash_.hexdigest(), size), tuple(hash_.midstates)
 
 

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from hermpkg_build.archive.copying import append_slice, copy_slices
 from hermpkg_build.archive.plan import plan_archive
@@ -16,6 +16,7 @@ from hermpkg_build.archive.slices import crc32_of, read_slice, slice_chunks
 from hermpkg_build.disk.concurrent_hash import ConcurrentHash
 from hermpkg_build.disk.files import write_all_at
 from hermpkg_build.disk.replacing import NewFile
+from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _SMALL = 256 << 10
 _BUFFER = 1 << 20
 
 MODE = 0o644
+Placed: TypeAlias = Callable[[FileSignature], object]
+"""What is told the signature of a file that has just replaced another."""
 _ADVICE = {
     errno.ENOSPC: "free some space on that file system, or write the output elsewhere",
     errno.EDQUOT: "free some of your quota, or write the output elsewhere",
@@ -44,30 +47,43 @@ _ADVICE = {
 }
 
 
-def write_archive(path: str, *, root: str, records: Sequence[Record], hash_: Sha256 | None = None) -> Digest:
+def write_archive(
+    path: str,
+    *,
+    root: str,
+    records: Sequence[Record],
+    hash_: Sha256 | None = None,
+    placed: Placed | None = None,
+) -> Digest:
     """Write `records` in the folder `root` to the file `path`, and return the digest of that file.
 
     The bytes depend on `root`, the names and the contents only. Until all of them are written, `path` is as
     it was; afterwards it is a new file of mode 0644, whatever the umask. A process that is killed leaves no
     file behind. The kernel copies contents that are files, and the SHA-256 is computed beside the writing:
     memory use does not grow with the records. The file is not forced to disk: an artifact can be built
-    again, and ``hermpkg verify`` notices a torn one. A new `hash_` is that of the file afterwards.
+    again, and ``hermpkg verify`` notices a torn one. A new `hash_` is that of the file afterwards. `placed`
+    is told its signature at `path`, where another process can put another one at any time.
 
     Raises ArchiveError for names that are not allowed, ActionError for a content's file that is missing or
     too short, OtherBytesError for one whose bytes are not those of its checksum, LocalEnvironmentError where
     `path` cannot be written.
     """
-    return write_pieces(path, plan_archive(root, records, crc32_of=crc32_of), hash_=hash_)
+    return write_pieces(path, plan_archive(root, records, crc32_of=crc32_of), hash_=hash_, placed=placed)
 
 
 def write_pieces(
-    path: str, pieces: Iterable[Content], *, expected: Digest | None = None, hash_: Sha256 | None = None
+    path: str,
+    pieces: Iterable[Content],
+    *,
+    expected: Digest | None = None,
+    hash_: Sha256 | None = None,
+    placed: Placed | None = None,
 ) -> Digest:
     """Write `pieces`, one after the other, to the file `path`, as `write_archive` does; return its digest.
 
     Raises as that, and ArchiveError where the file would not have the `expected` digest.
     """
-    with replacement_of(path) as target, ConcurrentHash(target, hash_) as following:
+    with replacement_of(path, placed) as target, ConcurrentHash(target, hash_) as following:
         write_here(pieces, target, following.advance)
         digest = following.result()
         if expected is not None and digest != expected:
@@ -111,16 +127,19 @@ def _lie_in_place(path: str, pieces: Iterable[Content]) -> bool:
 
 
 @contextmanager
-def replacement_of(path: str) -> Iterator[int]:
+def replacement_of(path: str, placed: Placed | None = None) -> Iterator[int]:
     """Give a context with the descriptor of a new file, which replaces the one at `path` at the end.
 
-    When the body raises, or the process is killed, `path` stays as it was.
+    When the body raises, or the process is killed, `path` stays as it was. `placed` is told the new file's
+    signature afterwards.
     Raises LocalEnvironmentError for every OSError, also of the body, and where `path` is a device or a pipe:
     to replace it would take it away from its users.
     """
     with telling(path), NewFile(os.path.dirname(path), mode=MODE) as new:
         yield new.descriptor
         new.replace(path)
+        if placed is not None:
+            placed(signature_of(os.fstat(new.descriptor)))
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from hermpkg_build.engine.observed_table import ObservedTable
 from hermpkg_build.engine.rests import Rests
 from hermpkg_build.engine.results import ActionCounts, BuildResult, TargetResult
 from hermpkg_build.engine.snapshot import Entries, Examined, Snapshot, save, snapshot_path
-from hermpkg_build.engine.snapshot_check import present_signature, root_of
+from hermpkg_build.engine.snapshot_check import root_of
 from hermpkg_build.engine.text_uses import TEXTS, TextTable, load_table
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def keep_whole(build: Build, result: BuildResult) -> None:
         Snapshot(
             files=files,
             directories=ObservedTable.of(directories),
-            outputs=ObservedTable.of(_present(outputs)),
+            outputs=ObservedTable.of(_placed(build, outputs)),
             result=result,
             warnings=build.journal.warnings,
             processor=_processor(build),
@@ -173,7 +173,7 @@ def keep_part(build: Build, part: ChangedPart, built: BuildResult) -> None:
         Snapshot(
             files=files,
             directories=before.directories.with_changes(directories, ()),
-            outputs=before.outputs.with_changes(_present(outputs), ()),
+            outputs=before.outputs.with_changes(_placed(build, outputs), ()),
             result=whole,
             warnings=build.journal.warnings,
             declared=before.declared,
@@ -249,8 +249,12 @@ def _observed(build: Build) -> tuple[Entries, Entries]:
     return files, folders
 
 
-def _present(outputs: Mapping[str, str]) -> Entries:
-    return {path: (sha256, present_signature(path)) for path, sha256 in outputs.items()}
+def _placed(build: Build, outputs: Mapping[str, str]) -> Entries:
+    """Return outputs with the signatures of the files that the build has put there, or has found there.
+
+    By now there can be files of another build, for which nothing vouches.
+    """
+    return {path: (sha256, build.notes.signature_of(path, sha256)) for path, sha256 in outputs.items()}
 
 
 def _differ(before: ObservedTable, now: Entries, changed: AbstractSet[str]) -> bool:

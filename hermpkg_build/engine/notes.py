@@ -50,6 +50,7 @@ class NoteBook:
     def __init__(self, workspace_root: str, journal: Journal) -> None:
         self._root = workspace_root
         self._journal = journal
+        self._signatures: dict[str, tuple[str, FileSignature | None]] = {}
 
     def inputs_before(self, action: Action) -> Mapping[str, str] | None:
         """Return the inputs that `action` had in the last build; None where there was none."""
@@ -83,13 +84,17 @@ class NoteBook:
         """Note what the factory of a model imported."""
         self._write(self._path(subject, _ROOTS), json.dumps(list(roots)).encode(errors="surrogateescape"))
 
-    def keep_artifact(
-        self, label: Label, path: str, digest: Digest, signature: FileSignature | None = None
-    ) -> None:
-        """Note that the artifact of a target is at `path`, with its signature, by default the present one."""
-        note = ArtifactNote(path=path, digest=digest, signature=signature or present_signature(path))
+    def keep_artifact(self, label: Label, path: str, digest: Digest, signature: FileSignature | None) -> None:
+        """Note that the artifact of a target is at `path`, with the `signature` that vouches for it there."""
+        self._signatures[path] = digest.hash, signature
+        note = ArtifactNote(path=path, digest=digest, signature=signature)
         text = json.dumps(to_json(note)).encode(errors="surrogateescape")
         self._write(self._path(str(label), _ARTIFACT), text)
+
+    def signature_of(self, path: str, sha256: str) -> FileSignature | None:
+        """The signature that vouches for an artifact that this build has put at `path`, or found there."""
+        found, signature = self._signatures.get(path, ("", None))
+        return signature if found == sha256 else None
 
     def is_in_place(self, label: Label, path: str, digest: Digest) -> bool:
         """Whether a target's artifact is at `path`: by its signature where noted, else by reading."""
@@ -98,6 +103,7 @@ class NoteBook:
         if signature is None:
             return False
         if note is not None and (note.path, note.signature) == (path, signature):
+            self._signatures[path] = note.digest.hash, signature
             return note.digest == digest
         if signature[0] != digest.size:
             return False

@@ -1,7 +1,12 @@
 """Killed builds, builds at the same time, caches that are damaged, full or read-only."""
 
+import hashlib
+import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -120,6 +125,46 @@ def test_two_builds_at_once(app):
     with zipfile.ZipFile(artifact) as archive:
         assert archive.testzip() is None
     assert app.build("//app").target["sha256"] in outcomes[0][0][0]
+
+
+_ANOTHER_BUILD = """
+import os, sys
+from hermpkg_build.cli.main import main
+from {module} import {owner}
+
+before, file, path = getattr({owner}, "{name}"), sys.argv.pop(), sys.argv.pop()
+
+def after_another(*arguments, **options):
+    if os.path.exists(file):
+        os.replace(file, path)
+    return before(*arguments, **options)
+
+{owner}.{name} = after_another
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "owner", "name"),
+    [
+        ("hermpkg_build.engine.notes", "NoteBook", "keep_artifact"),
+        ("hermpkg_build.engine", "changed_part", "_observed"),
+    ],
+)
+def test_a_build_does_not_vouch_for_what_another_puts_in_its_place(app, tmp_path, module, owner, name):
+    artifact, file = app.root / "hermpkg-out/app/app.pt", tmp_path / "of another build.pt"
+    app.build("//app")
+    shutil.copy(artifact, file)
+    app.write("app/helpers.py", (app.root / "app/helpers.py").read_text() + "MORE = 1\n")
+    code = _ANOTHER_BUILD.format(module=module, owner=owner, name=name)
+    words = [sys.executable, "-c", code, "--json", "//app", str(artifact), str(file)]
+    run = subprocess.run(
+        words, cwd=app.root, env=app.environment(), capture_output=True, text=True, check=True
+    )
+    built = json.loads(run.stdout)["targets"][0]["sha256"]
+    assert hashlib.sha256(artifact.read_bytes()).hexdigest() != built
+    assert app.build("//app").target["sha256"] == built
+    assert hashlib.sha256(artifact.read_bytes()).hexdigest() == built
 
 
 def test_edits_of_comments_that_are_built_at_once_and_killed(app, make_workspace):

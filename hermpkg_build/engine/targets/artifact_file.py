@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hermpkg_build.archive.first_bytes import KnownFile
 from hermpkg_build.archive.known_beginnings import write_after_tensors
 from hermpkg_build.archive.layout import MANIFEST, storage_number
-from hermpkg_build.archive.writer import write_archive
+from hermpkg_build.archive.writer import Placed, write_archive
 from hermpkg_build.assembly.artifact import ArtifactRequest, lay_out
 from hermpkg_build.assembly.portability import portability_notes
 from hermpkg_build.core.canonical_json import loads
@@ -30,7 +30,7 @@ from hermpkg_build.disk.midstates import (
     remembering_hash,
 )
 from hermpkg_build.disk.output_folders import check_no_link
-from hermpkg_build.disk.signatures import signature_of
+from hermpkg_build.disk.signatures import FileSignature, signature_of
 from hermpkg_build.disk.spare_files import WORTHWHILE as LEAST_SAME
 from hermpkg_build.disk.spare_files import Replaced, Spare
 from hermpkg_build.engine.noted_beginnings import (
@@ -41,7 +41,6 @@ from hermpkg_build.engine.noted_beginnings import (
     spare_path,
 )
 from hermpkg_build.engine.runner import Done, Ran
-from hermpkg_build.engine.snapshot_check import present_signature
 from hermpkg_build.errors import AnalysisError, CommandLineError, LocalEnvironmentError
 from hermpkg_build.printable import pasteable
 from hermpkg_build.store.action_cache import ActionResult
@@ -121,7 +120,7 @@ class ArtifactFile:
         noted, place = noted_beginning(root, str(label)), spare_path(root, str(label))
         with _held(self.path, noted, place) as old:
             records = records_of_artifact(self.target, self.request, build.content, build.journal)
-            written = None
+            written, signatures = None, list[FileSignature]()
             if noted is not None and old is not None:
                 written = write_after_tensors(
                     self.path,
@@ -131,18 +130,18 @@ class ArtifactFile:
                     known=noted,
                     same=partial(_same_storages, records),
                     spare=place,
+                    placed=signatures.append,
                 )
             if written is None:
                 discard_spare(root, str(label))
-                written = _write_all(self.path, self.target, records)
+                written = _write_all(self.path, self.target, records, signatures.append)
             digest, midstates = written
-            build.notes.keep_artifact(label, self.path, digest)
-            if (signature := present_signature(self.path)) is not None:
-                known = KnownFile(digest.hash, signature, midstates)
-                same = same_bytes(noted, known) if noted is not None else 0
-                kept = old.keep() if old is not None and same >= LEAST_SAME else None
-                spare = None if kept is None else Spare(kept, same)
-                keep_beginning(root, str(label), known._replace(spare=spare))
+            build.notes.keep_artifact(label, self.path, digest, signatures[-1])
+            known = KnownFile(digest.hash, signatures[-1], midstates)
+            same = same_bytes(noted, known) if noted is not None else 0
+            kept = old.keep() if old is not None and same >= LEAST_SAME else None
+            spare = None if kept is None else Spare(kept, same)
+            keep_beginning(root, str(label), known._replace(spare=spare))
         return digest
 
 
@@ -199,11 +198,11 @@ def records_of_artifact(
 
 
 def _write_all(
-    path: str, target: ModelPackage, records: Sequence[Record]
+    path: str, target: ModelPackage, records: Sequence[Record], placed: Placed | None = None
 ) -> tuple[Digest, Sequence[Midstate]]:
     """Write an artifact; return its digest, and midstates on the way."""
     hash_ = remembering_hash() if sum(record.size for record in records) >= WORTHWHILE else None
-    digest = write_archive(path, root=root_folder(target), records=records, hash_=hash_)
+    digest = write_archive(path, root=root_folder(target), records=records, hash_=hash_, placed=placed)
     return digest, midstates_of(hash_)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.label import Label
+from hermpkg_build.disk.signatures import signature_of
 from hermpkg_build.engine.action import Action
 from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.notes import NoteBook
@@ -105,7 +106,7 @@ def test_an_artifact_in_place_is_known_by_its_signature(bench: Bench, tmp_path: 
     artifact = tmp_path / "a.pt"
     artifact.write_bytes(b"one")
     digest = Digest.of(b"one")
-    bench.notes.keep_artifact(Label("a", "b"), str(artifact), digest)
+    bench.notes.keep_artifact(Label("a", "b"), str(artifact), digest, signature_of(artifact.stat()))
     assert bench.notes.is_in_place(Label("a", "b"), str(artifact), digest)
     assert not bench.notes.is_in_place(Label("a", "b"), str(artifact), Digest.of(b"two"))
     artifact.write_bytes(b"other")
