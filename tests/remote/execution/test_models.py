@@ -59,6 +59,7 @@ def test_the_same_bytes_and_records_as_here(make_checkout: Callable[[], Any], ca
     assert there.warnings == []
 
 
+@pytest.mark.usefixtures("real_processes")
 @pytest.mark.parametrize("casd", ["2.5.0"], indirect=True)
 def test_a_model_of_torch_has_the_same_bytes(tmp_path: Path, make_checkout: Any, casd: Any) -> None:
     torch = pytest.importorskip("torch")
