@@ -35,7 +35,7 @@ class Storages:
         self.parts: list[Part] = []
         self.file: NewFile | None = None
         self._destination = destination
-        self._numbers = StorageNumbers(self._copied)
+        self._numbers = StorageNumbers[tuple[Content, StoredStorage]]()
         self._places = StoragePlaces(root)
         self._in_memory = 0
 
@@ -44,7 +44,7 @@ class Storages:
 
         Raises LocalEnvironmentError where there is no room for the copies.
         """
-        keys = self._numbers.keys_of(storages)
+        keys = self._numbers.keys_of(storages, self._copied)
         self.parts += [storage_part(key, *copy, cause) for key, copy in self._numbers.take_new()]
         return keys
 

@@ -56,7 +56,7 @@ class FactoryExporter:
             source_of=self._sources.get,
             reductions=self._reductions,
         )
-        self._numbers = StorageNumbers(self._copied)
+        self._numbers = StorageNumbers[tuple[str, StoredStorage]]()
         self._copies = 0
         self._storages: dict[int, StoredStorage] = {}
         self._small: set[Digest] = set()
@@ -188,7 +188,7 @@ class FactoryExporter:
             persistent_id=self._reductions.persistent_id,
             trial=self._trial,
         )
-        keys = self._numbers.keys_of(pickled.storages)
+        keys = self._numbers.keys_of(pickled.storages, self._copied)
         for key, (file, stored) in self._numbers.take_new():
             if file:
                 os.rename(file, self._folder / storage_file(key))

@@ -30,7 +30,7 @@ def pickled_again(importer: Any, model: Any, record: str) -> bytes:
         names = GlobalNames(OrderedImporter(importer, sys_importer))
         with plain_names():
             pickled = pickle_canonically(model, resolve_global=names.resolve, persistent_id=_refuse)
-        keys = StorageNumbers(lambda new: [None] * len(new)).keys_of(pickled.storages)
+        keys = StorageNumbers[None]().keys_of(pickled.storages, lambda new: [None] * len(new))
         again = renumber_storages(pickled.data, pickled.key_offsets, keys)
     except Exception:  # noqa: BLE001 -- code of the model runs, and this is no more than a question
         return b""

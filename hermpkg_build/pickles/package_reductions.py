@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,11 @@ class PackageReductions:
     """Calls ``__reduce_package__`` of objects with `exporter`, once for all pickles.
 
     Objects are numbered by their first appearance, and kept alive, for the number is tied to the identity.
+    The exporter is not: it has these.
     """
 
     def __init__(self, exporter: Any) -> None:
-        self._exporter = exporter
+        self._exporter = weakref.ref(exporter)
         self._reduced: dict[int, tuple[Any, tuple[Any, ...]]] = {}
 
     def concern(self, kind: type) -> bool:
@@ -30,7 +32,7 @@ class PackageReductions:
         if reduce_package is None:
             return None
         if id(obj) not in self._reduced:
-            returned = reduce_package(obj, self._exporter)
+            returned = reduce_package(obj, self._exporter())
             if not (isinstance(returned, tuple) and len(returned) == 2 and callable(returned[0])):
                 raise pickle.PicklingError(
                     "its __reduce_package__ must return a function and a tuple of arguments for it"

@@ -16,26 +16,28 @@ _Copy = TypeVar("_Copy")
 
 
 class StorageNumbers(Generic[_Copy]):
-    """Numbers storages in the order in which they are met; one memory has one number.
+    """Numbers storages in the order in which they are met; one memory has one number."""
 
-    `copy_all` is called with the torch.UntypedStorages of one call that are new and that no TorchScript has
-    written: what it returns for each is that storage as it was when it was first met.
-    """
-
-    def __init__(self, copy_all: Callable[[Sequence[Any]], Sequence[_Copy]]) -> None:
-        self._copy_all = copy_all
+    def __init__(self) -> None:
         self._new: list[tuple[int, _Copy]] = []
         self._keys: dict[int, int] = {}
         self._alive: list[Any] = []
         self._torchscript: TorchScript | None = None
 
-    def keys_of(self, storages: Sequence[Any]) -> list[int]:
-        """The numbers of torch.UntypedStorage objects. Raises what `copy_all` raises; none has one then."""
+    def keys_of(
+        self, storages: Sequence[Any], copy_all: Callable[[Sequence[Any]], Sequence[_Copy]]
+    ) -> list[int]:
+        """The numbers of torch.UntypedStorage objects.
+
+        `copy_all` is called with those that are new and that no TorchScript has written: what it returns for
+        each is that storage as it was when it was first met. Raises what `copy_all` raises; none of the new
+        has a number then.
+        """
         met = {storage._cdata: storage for storage in storages}
         new = [storage for identity, storage in met.items() if identity not in self._keys]
         to_copy = [storage for storage in new if not self._is_written(storage)]
         # Before they have numbers: where there is no room for them, they can be saved again later.
-        copies = dict(zip([storage._cdata for storage in to_copy], self._copy_all(to_copy), strict=True))
+        copies = dict(zip([storage._cdata for storage in to_copy], copy_all(to_copy), strict=True))
         for storage in new:
             self._enter(storage, copies)
         return [self._keys[storage._cdata] for storage in storages]

@@ -1,11 +1,17 @@
 """Where and when a package is written: all of it or nothing, and always the same bytes."""
 
+import contextlib
+import gc
 import io
 import os
+import pickle
 import subprocess
 import sys
+import weakref
 
 import pytest
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from hermpkg_build import HermpkgError, PackageExporter, PackageImporter, PackagingError
 
@@ -88,6 +94,55 @@ def test_an_exception_leaves_everything_as_it_was(tmp_path, error):
     assert path.read_bytes() == b"the good one"
     assert stream.getvalue() == b"also good"
     assert os.listdir(tmp_path) == ["a.pt"]
+
+
+def close(exporter):
+    exporter.close()
+
+
+def fail(exporter):
+    exporter.deny("json")
+    exporter.add_dependency("json")
+    with contextlib.suppress(PackagingError), exporter:
+        pass
+
+
+def fail_to_pickle(exporter):
+    with contextlib.suppress(pickle.PicklingError):
+        exporter.save_pickle("t", "lambda.pkl", {"t": lambda: None})
+    exporter.close()
+
+
+def save_torchscript(exporter):
+    exporter.save_pickle("t", "script.pkl", torch.jit.script(torch.nn.Linear(2, 2)))
+    exporter.close()
+
+
+def ask_about_the_package(exporter):
+    exporter.register_extern_hook(lambda _exporter, _name: None)
+    exporter.close()
+    exporter.externed_modules()
+    exporter.file_structure()
+
+
+@pytest.mark.parametrize("in_a_file", [True, False])
+@pytest.mark.parametrize("end", [close, fail, fail_to_pickle, save_torchscript, ask_about_the_package, id])
+def test_what_an_exporter_held_is_gone_with_it(tmp_path, end, in_a_file):
+    tensor, model, stream = torch.ones(1 << 20), torch.nn.Linear(2, 2), io.BytesIO()
+    exporter = PackageExporter(tmp_path / "a.pt" if in_a_file else stream)
+    exporter.extern("**")
+    exporter.save_pickle("t", "t.pkl", [tensor, model])
+    end(exporter)
+    gc.collect()
+    gc.disable()
+    try:
+        held = [weakref.ref(each) for each in (exporter, stream, model)]
+        memory = StorageWeakRef(tensor.untyped_storage())
+        del exporter, stream, model, tensor
+        assert [each() for each in held] == [None] * len(held)
+        assert memory.expired()
+    finally:
+        gc.enable()
 
 
 def test_a_failed_export_leaves_everything_as_it_was(tmp_path, project):

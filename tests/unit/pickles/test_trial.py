@@ -65,6 +65,9 @@ class Saving:
         return self.reduced
 
 
+EXPORTER = Plain()
+
+
 def asks_for_a_text(importer: Any) -> str:
     return importer.load_text("saved", "a.txt")
 
@@ -79,7 +82,7 @@ def runs(importer: Any, name: str) -> Any:
 
 
 def pickled(value: object, sources: dict[str, str] | None = None) -> Any:
-    reductions = PackageReductions(None)
+    reductions = PackageReductions(EXPORTER)
     trial = Trial(import_module=importlib.import_module, source_of=(sources or {}).get, reductions=reductions)
     return pickle_canonically(value, name="model", persistent_id=reductions.persistent_id, trial=trial)
 
@@ -121,7 +124,7 @@ def test_nothing_else_is_refused(value: object) -> None:
     }
     assert (
         pickled(value, sources).data
-        == pickle_canonically(value, persistent_id=PackageReductions(None).persistent_id).data
+        == pickle_canonically(value, persistent_id=PackageReductions(EXPORTER).persistent_id).data
     )
 
 
