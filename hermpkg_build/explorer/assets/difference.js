@@ -34,7 +34,7 @@ function detail(each) {
 function tensorWords(each) {
   const form = each.a === each.b ? each.a : `${each.a || "–"} → ${each.b || "–"}`;
   if (each.count === null || each.count === undefined) return `${form} ${each.note || ""}`;
-  return `${form}, ${each.count} of ${each.total} elements differ${each.largest === null ? ", by no finite number" : `, by ${each.largest.toPrecision(6)} at most`} ${each.note || ""}`;
+  return `${form}, ${each.count} of ${each.total} elements differ${each.largest === null ? ", by no finite number" : `, by ${each.largest.toPrecision(6)} at most${each.unending ? `, and ${each.unending} by no finite number` : ""}`} ${each.note || ""}`;
 }
 
 function showChange(number) {
@@ -45,7 +45,7 @@ function showChange(number) {
 
 function showChangedTensors() {
   clearChart();
-  const largest = (row) => row.count === null || row.count === undefined ? -1 : row.largest === null ? Infinity : row.largest;
+  const largest = (row) => row.count === null || row.count === undefined ? -1 : row.largest === null || row.unending ? Infinity : row.largest;
   replace("list", ...sortedTable([
     { title: "tensor", value: (row) => row.name },
     { title: "largest difference", number: true, value: largest, text: (row) => { const v = largest(row); return v < 0 ? "" : v === Infinity ? "not finite" : v.toPrecision(4); } },

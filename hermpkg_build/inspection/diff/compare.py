@@ -23,7 +23,6 @@ from hermpkg_build.inspection.diff.differences import (
     RecordSizes,
     TensorDifference,
 )
-from hermpkg_build.inspection.diff.elements import compare_elements
 from hermpkg_build.inspection.diff.file_layout import compare_layouts
 from hermpkg_build.inspection.diff.first_difference import (
     find_difference,
@@ -36,6 +35,7 @@ from hermpkg_build.inspection.diff.object_graphs import (
     compare_opcodes,
 )
 from hermpkg_build.inspection.diff.texts import diff_texts, text_of
+from hermpkg_build.inspection.diff.views import compare_views
 from hermpkg_build.pickles.reading.named_tensors import named_tensors
 from hermpkg_build.pickles.reading.nodes import Node, read_pickle
 from hermpkg_build.pickles.reading.tensors import Tensor
@@ -173,11 +173,13 @@ class _Pair:
                 return [diff_texts(a, b)]
         return [self._bytes_difference(name)]
 
-    def _bytes_difference(self, name: str) -> BytesDifference:
-        offset = first_difference_of_pieces(self.a.pieces(name), self.b.pieces(name))
+    def _bytes_difference(self, name: str, other: str = "") -> BytesDifference:
+        """Compare the record `name` of `a` with the record `other` of `b` ("": `name`)."""
+        records = ((self.a, name), (self.b, other or name))
+        offset = first_difference_of_pieces(*(reader.pieces(record) for reader, record in records))
         if offset is None:
             raise ArchiveError("a record changed while it was compared")
-        shown = [_excerpt(reader.pieces(name), offset) for reader in (self.a, self.b)]
+        shown = [_excerpt(reader.pieces(record), offset) for reader, record in records]
         return BytesDifference(offset=offset, a=shown[0], b=shown[1])
 
     def _compare_pickles(self, name: str) -> tuple[RecordDifference | None, list[RecordDifference]]:
@@ -195,13 +197,23 @@ class _Pair:
         compared = compare_graphs(*graphs, name)
         pairs = [(pair, self._compare_tensors(name, pair)) for pair in compared.tensors]
         tensors = [(pair, difference) for pair, difference in pairs if difference is not None]
+        shown = {tensor.a.storage.record for tensor, _ in tensors}
+        hidden = [pair for pair in compared.storages if pair[0] not in shown and self._differ(*pair)]
         details: list[Detail] = list(compared.differences)
         details += [tensor for _, tensor in tensors if tensor.count is None]
         if data[0] != data[1] and not details:
             details += compare_opcodes(*data, graphs[0], name)
         left_out = compared.total - len(compared.differences)
         difference = self._changed(name, _PICKLE, details, left_out=left_out) if details else None
-        return difference, self._by_storage([tensor for tensor in tensors if tensor[1].count is not None])
+        storages = self._by_storage([tensor for tensor in tensors if tensor[1].count is not None])
+        return difference, [*storages, *(self._hidden_difference(*each) for each in hidden)]
+
+    def _differ(self, a: str, b: str) -> bool:
+        return self.a.has(a) and self.b.has(b) and not self.same(a, b)
+
+    def _hidden_difference(self, a: str, b: str) -> RecordDifference:
+        """Return how two storages differ where no tensor shows it: beyond its elements, or without any."""
+        return self._changed(a, _STORAGE, [self._bytes_difference(a, b)], other=b)
 
     def _by_storage(self, tensors: Sequence[tuple[TensorPair, TensorDifference]]) -> list[RecordDifference]:
         """Return the differences of the storages of tensors, each under its name in `a`."""
@@ -227,27 +239,34 @@ class _Pair:
         if self.a.entry(a.storage.record).is_inflated or self.b.entry(b.storage.record).is_inflated:
             return replace(base, note=note or "compressed too much to be compared by its elements")
         data = self._data(self.a, a), self._data(self.b, b)
-        if len(data[0]) != len(data[1]) or (note and not (a.is_contiguous and b.is_contiguous)):
+        sizes = self._element_size(self.a, a), self._element_size(self.b, b)
+        if sizes[0] != sizes[1] or any(
+            len(each) != tensor.span[1] * sizes[0] for each, tensor in zip(data, (a, b), strict=True)
+        ):
             return replace(base, note=note or "storages of other sizes")
-        found = compare_elements(*data, a.dtype)
+        found = compare_views(data, (a, b), sizes[0])
         if not found.count:
             return replace(base, note=note) if note else None
         return replace(
             base,
             count=found.count,
             total=found.total,
-            first=_index(a, found.first or 0),
+            first=None if found.first is None else _index(a.shape, found.first),
             largest=found.largest,
+            unending=found.unending,
             note=note,
         )
+
+    def _element_size(self, reader: ArchiveReader, tensor: Tensor) -> int:
+        if tensor.element_size == 1 and tensor.storage.count:
+            # An element of an unknown type is as long as the storage says.
+            return max(1, reader.size(tensor.storage.record) // tensor.storage.count)
+        return tensor.element_size
 
     def _data(self, reader: ArchiveReader, tensor: Tensor) -> memoryview:
         """Return the bytes from a tensor's first element to its last, also those between them."""
         start, count = tensor.span
-        size = tensor.element_size
-        if tensor.element_size == 1 and tensor.storage.count:
-            # An element of an unknown type is as long as the storage says.
-            size = max(1, len(reader.view(tensor.storage.record)) // tensor.storage.count)
+        size = self._element_size(reader, tensor)
         view = reader.view(tensor.storage.record)[start * size : (start + count) * size]
         if reader.has(BYTEORDER) and reader.read(BYTEORDER).strip() == b"big" and size > 1:
             return memoryview(b"".join(bytes(view[i : i + size])[::-1] for i in range(0, len(view), size)))
@@ -304,13 +323,11 @@ def _merged(before: RecordDifference | None, record: RecordDifference) -> Record
     return replace(record, details=details, left_out=before.left_out + record.left_out)
 
 
-def _index(tensor: Tensor, place: int) -> tuple[int, ...]:
-    """Return the index of element number `place` of a contiguous tensor, else its place in the storage."""
-    if not tensor.is_contiguous:
-        return (tensor.offset + place,)
+def _index(shape: Sequence[int], place: int) -> tuple[int, ...]:
+    """Return the index of element number `place` of a tensor."""
     index: list[int] = []
-    for dimension in range(len(tensor.shape)):
-        below = prod(tensor.shape[dimension + 1 :])
+    for dimension in range(len(shape)):
+        below = prod(shape[dimension + 1 :])
         index.append(place // below)
         place %= below
     return tuple(index)

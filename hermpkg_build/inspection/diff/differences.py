@@ -38,8 +38,9 @@ class TensorDifference:
     """A tensor that differs. `name` is its key in a state dict, or the path to it.
 
     `a` and `b` are type and shape (``float32[64, 3, 7, 7]``). Where these are equal, `count` of `total`
-    elements differ, the first at `first` (an index in each dimension; for a tensor that is not contiguous,
-    one in the storage), by `largest` at most (None: no finite number). `note` says in what else they differ.
+    elements differ, the first at `first` (an index in each dimension), by `largest` at most (None: no finite
+    number), but for `unending` of them, which differ by no finite number. `note` says in what else they
+    differ.
     """
 
     type: Literal["tensor"] = "tensor"
@@ -51,6 +52,7 @@ class TensorDifference:
     total: int | None = None
     first: tuple[int, ...] | None = None
     largest: float | None = None
+    unending: int | None = None
     note: str = ""
 
 

@@ -34,14 +34,15 @@ _FORMATS = {
 class ElementDifferences:
     """`count` of `total` elements differ in their bits; `first` is the index of the first of them.
 
-    `largest` is the largest absolute difference, None where none is a finite number: one of the two is NaN or
-    infinite, or the dtype is unknown.
+    `largest` is the largest absolute difference, None where none is a finite number, as `unending` of them
+    are none: one of the two is NaN or infinite, or the dtype is unknown.
     """
 
     count: int
     total: int
     first: int | None = None
     largest: float | None = None
+    unending: int = 0
 
 
 def compare_elements(a: memoryview, b: memoryview, dtype: str, *, size: int = 0) -> ElementDifferences:
@@ -55,23 +56,25 @@ def compare_elements(a: memoryview, b: memoryview, dtype: str, *, size: int = 0)
         raise ValueError(f"{len(a)} bytes cannot be compared with {len(b)}")
     width = ELEMENT_SIZES.get(dtype) or size or 1
     total = len(a) // width
-    count, first = 0, None
+    count, finite, first = 0, 0, None
     largest: float | None = None
     for number, (x, y) in enumerate(zip(pieces(a), pieces(b), strict=True)):
         left, right = bytes(x), bytes(y)
         if left == right:
             continue
         compare = _compare_plain if _numpy() is None else _compare_with_numpy
-        found, where, by = compare(left, right, dtype, width)
+        found, known, where, by = compare(left, right, dtype, width)
         count += found
+        finite += known
         if first is None and where is not None:
             first = number * PIECE // width + where
         if by is not None:
             largest = by if largest is None else max(largest, by)
-    return ElementDifferences(count=count, total=total, first=first, largest=largest)
+    return ElementDifferences(count=count, total=total, first=first, largest=largest, unending=count - finite)
 
 
-_Found = tuple[int, "int | None", "float | None"]
+_Found = tuple[int, int, "int | None", "float | None"]
+"""How many elements differ, and how many of them by a finite number; the first; the largest difference."""
 
 
 def _compare_plain(left: bytes, right: bytes, dtype: str, width: int) -> _Found:
@@ -81,11 +84,11 @@ def _compare_plain(left: bytes, right: bytes, dtype: str, width: int) -> _Found:
         if left[place * width : (place + 1) * width] != right[place * width : (place + 1) * width]
     ]
     if not different:
-        return 0, None, None
+        return 0, 0, None, None
     parts = [slice(place * width, (place + 1) * width) for place in different if dtype in ELEMENT_SIZES]
     distances = [_distance(_numbers(left[part], dtype), _numbers(right[part], dtype)) for part in parts]
-    largest = max((distance for distance in distances if distance is not None), default=None)
-    return len(different), different[0], largest
+    finite = [distance for distance in distances if distance is not None]
+    return len(different), len(finite), different[0], max(finite, default=None)
 
 
 def _numbers(data: bytes, dtype: str) -> Sequence[float]:
@@ -108,16 +111,17 @@ def _compare_with_numpy(left: bytes, right: bytes, dtype: str, width: int) -> _F
     changed = (rows[0].reshape(-1, width) != rows[1].reshape(-1, width)).any(axis=1)
     places = numpy.flatnonzero(changed)
     if not len(places):
-        return 0, None, None
-    largest: float | None = None
+        return 0, 0, None, None
+    known, largest = 0, None
     if dtype in ELEMENT_SIZES:
         with numpy.errstate(all="ignore"):
             x, y = (_array(numpy, data, dtype)[places] for data in rows)
             distances = abs(x - y).astype("f8")
         finite = distances[numpy.isfinite(distances)]
-        if len(finite):
+        known = len(finite)
+        if known:
             largest = float(finite.max())
-    return int(changed.sum()), int(places[0]), largest
+    return int(changed.sum()), known, int(places[0]), largest
 
 
 def _array(numpy: Any, data: Any, dtype: str) -> Any:

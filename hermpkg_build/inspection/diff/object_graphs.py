@@ -9,6 +9,7 @@ from itertools import zip_longest
 from hermpkg_build.dataclass import dataclass, field
 from hermpkg_build.inspection.diff.differences import PickleDifference, PickleSide
 from hermpkg_build.inspection.diff.hints import hint_for
+from hermpkg_build.inspection.diff.texts import spelled_apart
 from hermpkg_build.pickles.reading.nodes import Node, NodeKind
 from hermpkg_build.pickles.reading.opcode_stream import opcodes_of
 from hermpkg_build.pickles.reading.paths import (
@@ -23,10 +24,20 @@ from hermpkg_build.pickles.reading.paths import (
 )
 from hermpkg_build.pickles.reading.tensors import Storage, Tensor, storage_of, tensor_of
 
+_KINDS = {
+    NodeKind.ATOM: "a plain value",
+    NodeKind.GLOBAL: "a class or function",
+    NodeKind.CALL: "an object",
+    NodeKind.PERSISTENT: "a storage",
+}
 _SHARED = frozenset({NodeKind.LIST, NodeKind.DICT, NodeKind.SET, NodeKind.CALL})
 _LEAVES = frozenset({NodeKind.ATOM, NodeKind.GLOBAL})
 _SEQUENCES = frozenset({NodeKind.TUPLE, NodeKind.LIST, NodeKind.SET, NodeKind.FROZENSET})
+_NUMBERS = frozenset({"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1"})
+"""The opcodes of whole numbers: those of a tensor say where its elements lie in its storage."""
 _MOST_KEPT = 100
+_LONG = (str, bytes, bytearray)
+_LONGEST_SHOWN = 60
 _LARGEST_OUTLINE = 8
 _LARGEST_HASHED = 1 << 32
 """The hashes of larger integers can be chosen to be the same."""
@@ -47,11 +58,13 @@ class TensorPair:
 class GraphComparison:
     """How two graphs differ apart from the elements of tensors, and the tensors of both in their order.
 
-    At most a hundred differences are kept; `total` counts all.
+    At most a hundred differences are kept; `total` counts all. `storages` are the records of storages that
+    stand for each other.
     """
 
     differences: list[PickleDifference] = field(default_factory=list)
     tensors: list[TensorPair] = field(default_factory=list)
+    storages: list[tuple[str, str]] = field(default_factory=list)
     total: int = 0
 
 
@@ -81,9 +94,10 @@ def compare_opcodes(a: bytes, b: bytes, graph: Node, record: str) -> Iterator[Pi
     for left, right in zip_longest(opcodes_of(a), opcodes_of(b)):
         if left is not None and right is not None and left[:2] == right[:2]:
             continue
+        is_number = left is not None and right is not None and left[0] == right[0] in _NUMBERS
         yield PickleDifference(
             path=str(_path_at(graph, record, left[2] if left is not None else len(a))),
-            what="the same values are written in another way",
+            what="another number" if is_number else "the same values are written in another way",
             a=None if left is None else _opcode_side(*left),
             b=None if right is None else _opcode_side(*right),
         )
@@ -129,7 +143,9 @@ class _Comparer:
         if a.kind not in _LEAVES and self._are_joined(id(a), id(b)):
             return []
         if a.kind is not b.kind:
-            self.note(path, f"a {a.kind} became a {b.kind}", a, b)
+            self.note(
+                path, f"{_KINDS.get(a.kind, f'a {a.kind}')} became {_KINDS.get(b.kind, f'a {b.kind}')}", a, b
+            )
             return []
         if a.kind in _SHARED and not self._may_be_partners(path, a, b):
             return []
@@ -220,6 +236,8 @@ class _Comparer:
 
     def _compare_storages(self, path: Path, a: Node, b: Node, left: Storage, right: Storage) -> None:
         """Note two storages whose keys stood for others before."""
+        if left.record not in self._storages[0] and right.record not in self._storages[1]:
+            self.result.storages.append((left.record, right.record))
         forward = self._storages[0].setdefault(left.record, right.record)
         backward = self._storages[1].setdefault(right.record, left.record)
         if (forward, backward) != (right.record, left.record):
@@ -284,16 +302,36 @@ def _same_value(a: object, b: object) -> bool:
 
 
 def _shown(node: Node | None, other: Node | None) -> str:
-    """Show a value in a few words; of two long texts the part where they begin to differ."""
+    """Show a value in a few words, as they tell it from the other one."""
     if node is None:
         return ""
-    a, b = node.value, other.value if other is not None else None
-    if isinstance(a, str) and isinstance(b, str) and max(len(a), len(b)) > 60:
-        same = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-        start = max(0, same - 20)
-        tail = "..." if start + 50 < len(a) else ""
-        return f'{"..." if start else ""}"{repr(a[start : start + 50])[1:-1]}"{tail}'
-    return key_text(node)
+    if other is None:
+        return key_text(node)
+    a, b = node.value, other.value
+    start = 0
+    if isinstance(a, _LONG) and type(a) is type(b) and max(len(a), len(b)) > _LONGEST_SHOWN:
+        start = max(0, _first_difference(a, b) - _LONGEST_SHOWN // 3)
+    return spelled_apart(_part(node, start), _part(other, start))[0]
+
+
+def _part(node: Node, start: int) -> str:
+    """Show a text or bytes from `start` on, "" for none of it; anything else in a few words."""
+    value = node.value
+    if not isinstance(value, _LONG) or len(value) <= _LONGEST_SHOWN:
+        return key_text(node)
+    stop = start + _LONGEST_SHOWN - 10
+    part = value[start:stop]
+    shown = f'"{repr(part)[1:-1]}"' if isinstance(part, str) else repr(bytes(part))
+    return f"{'...' if start else ''}{shown}{'...' if stop < len(value) else ''}"
+
+
+def _first_difference(a: str | bytes | bytearray, b: str | bytes | bytearray) -> int:
+    """Return the place from which two texts, or two values of bytes, differ."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if a[low:middle] == b[low:middle] else (low, middle - 1)
+    return low
 
 
 def _outline(node: Node, depth: int = 3) -> object:

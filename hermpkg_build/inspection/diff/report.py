@@ -79,10 +79,13 @@ def _tensor(detail: TensorDifference) -> Iterator[str]:
         became = f"{detail.a} became {detail.b}" if detail.a != detail.b else detail.a
         yield f"{detail.name}: {became}, {detail.note}"
         return
-    largest = "no finite difference" if detail.largest is None else f"by {detail.largest:.6g} at most"
-    first = ", ".join(map(str, detail.first or ()))
-    yield f"{detail.name}: {detail.a}, {detail.count} of {detail.total} elements differ, {largest}"
-    yield f"  the first is [{first}]" + (f"; {detail.note}" if detail.note else "")
+    by = "no finite difference" if detail.largest is None else f"by {detail.largest:.6g} at most"
+    if detail.largest is not None and detail.unending:
+        by += f", and {detail.unending} by no finite number"
+    yield f"{detail.name}: {detail.a}, {detail.count} of {detail.total} elements differ, {by}"
+    first = "" if detail.first is None else f"the first is [{', '.join(map(str, detail.first))}]"
+    if first or detail.note:
+        yield f"  {'; '.join(filter(None, (first, detail.note)))}"
 
 
 def _facts(facts: Sequence[FactDifference], everything: bool) -> Iterator[str]:

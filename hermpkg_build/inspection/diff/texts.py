@@ -19,14 +19,14 @@ def text_of(data: bytes) -> str | None:
     if b"\0" in data or data.count(b"\n") > _MOST_LINES_READ:
         return None
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError:
         return None
 
 
 def diff_texts(a: str, b: str) -> TextDifference:
     """Return a unified diff from `a` to `b` with three lines of context, without the two head lines."""
-    left, right = a.splitlines(keepends=True), b.splitlines(keepends=True)
+    left, right = _lines(a), _lines(b)
     head = _common(left, right)
     tail = _common(left[head:][::-1], right[head:][::-1])
     start, stop = max(0, head - _CONTEXT), max(0, tail - _CONTEXT)
@@ -34,6 +34,35 @@ def diff_texts(a: str, b: str) -> TextDifference:
     lines = _unified(middle, start)
     shown = tuple(islice(lines, _MOST_LINES))
     return TextDifference(lines=shown, left_out=len(lines) - len(shown))
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines with their ends, line feeds: what else ends lines does so for some programs only."""
+    *lines, last = text.split("\n")
+    return [*(f"{line}\n" for line in lines), *([last] if last else [])]
+
+
+def spelled_apart(a: str, b: str) -> tuple[str, str]:
+    r"""Return two texts that differ as people can tell them apart, where they look the same to them.
+
+    >>> spelled_apart("caf\xe9", "cafe\u0301")
+    ('caf\\xe9', 'cafe\\u0301')
+    >>> spelled_apart("caf\xe9", "caf\xe8") == ("caf\xe9", "caf\xe8")
+    True
+    """
+    if (a.isascii() and b.isascii()) or not _look_alike(a, b):
+        return a, b
+    return _spelled(a), _spelled(b)
+
+
+def _look_alike(a: str, b: str) -> bool:
+    from unicodedata import normalize
+
+    return normalize("NFKC", a) == normalize("NFKC", b)
+
+
+def _spelled(text: str) -> str:
+    return "".join(c if c.isascii() else ascii(c)[1:-1] for c in text)
 
 
 def _common(left: Sequence[str], right: Sequence[str]) -> int:
@@ -58,8 +87,10 @@ def _unified(middle: tuple[list[str], list[str]], start: int) -> list[str]:
         shown = a_from
         for change in changes:
             lines += [" " + _visible(line) for line in left[shown : change.a_from]]
-            lines += ["-" + _visible(line) for line in left[change.a_from : change.a_to]]
-            lines += ["+" + _visible(line) for line in right[change.b_from : change.b_to]]
+            gone, new = left[change.a_from : change.a_to], right[change.b_from : change.b_to]
+            texts = spelled_apart("".join(gone), "".join(new))
+            for sign, text in zip("-+", texts, strict=True):
+                lines += [sign + _visible(line) for line in _lines(text)]
             shown = change.a_to
         lines += [" " + _visible(line) for line in left[shown:a_to]]
     return lines

@@ -70,6 +70,7 @@ def test_a_tensor_by_name(make_archive):
         total=6,
         first=(1, 1),
         largest=4.0,
+        unending=0,
     )
     text = "\n".join(comparison_lines(compare_archives(a, b)))
     assert "weight: float32[2, 3], 2 of 6 elements differ, by 4 at most" in text
@@ -126,7 +127,44 @@ def test_a_transposed_tensor(make_archive):
     a = make_archive(net(tensors, [floats(1, 2, 3, 4)]))
     b = make_archive(net(tensors, [floats(1, 2, 8, 4)]))
     detail = only(only(compare_archives(a, b).records).details)
-    assert (detail.name, detail.count, detail.first) == ("t", 1, (2,))
+    assert (detail.name, detail.count, detail.first) == ("t", 1, (0, 1))
+
+
+def test_what_lies_between_the_elements_of_a_view_is_told_of_the_storage(make_archive):
+    tensors = {"t": by_hand.tensor(0, (2,), stride=(2,))}
+    a = make_archive(net(tensors, [floats(1, 2, 3, 4)]))
+    b = make_archive(net(tensors, [floats(1, 9, 3, 4)]))
+    record = only(compare_archives(a, b).records)
+    assert (record.name, record.change) == (".data/0.storage", "changed")
+    assert only(record.details).offset == 6
+
+
+def test_a_storage_that_no_tensor_shows_is_told_beside_other_differences(make_archive):
+    """The bytes of a view's storage beyond the view, and those of a storage that has another number."""
+    before, after = {"t": by_hand.tensor(0, (1,))}, {"t": by_hand.tensor(1, (1,))}
+    a = make_archive({**net(before, [floats(1, 2)]), "r.txt": b"old"})
+    b = make_archive({**net(after, [floats(5), floats(1, 3)]), "r.txt": b"new"})
+    found = {record.name: record.details for record in compare_archives(a, b).records}
+    assert only(found[".data/0.storage"]) == BytesDifference(offset=6, a=b"\x00@", b=b"@@")
+    assert "r.txt" in found
+
+
+def test_elements_are_compared_across_layouts(make_archive):
+    values = {"t": by_hand.tensor(0, (2, 2))}, {"t": by_hand.tensor(0, (2, 2), stride=(1, 2))}
+    a = make_archive(net(values[0], [floats(1, 2, 3, 4)]))
+    same, other = (make_archive(net(values[1], [floats(1, 3, last, 4)])) for last in (2, 7))
+    details = [
+        detail
+        for archive in (same, other)
+        for record in compare_archives(a, archive).records
+        for detail in record.details
+        if isinstance(detail, TensorDifference)
+    ]
+    assert [(each.count, each.first, each.largest) for each in details] == [
+        (None, None, None),
+        (1, (0, 1), 5.0),
+    ]
+    assert {each.note for each in details} == {"another layout in its storage"}
 
 
 def test_sharing_of_storages_is_part_of_the_value(make_archive):
@@ -159,6 +197,9 @@ def test_code_line_by_line(make_archive):
     [
         (b"x\n", b"x\r\n", "+x\\r\\n"),
         (b"x\n", b"x", "+x  (no newline at the end)"),
+        (b"x\n", b"\xef\xbb\xbfx\n", "+\ufeffx"),
+        (b"x\n", b"x\x0c\n", "+x\x0c"),
+        ("caf\u00e9\n".encode(), "cafe\u0301\n".encode(), "+cafe\\u0301"),
     ],
 )
 def test_ends_of_lines_are_visible(make_archive, a, b, line):
@@ -232,6 +273,14 @@ def test_a_text_that_is_named_like_a_pickle(make_archive):
     assert "-one" in only(only(comparison.records).details).lines
 
 
+def test_a_weight_that_is_no_number_any_more_is_told_beside_small_differences(make_archive):
+    tensors = {"w": by_hand.tensor(0, (3,))}
+    a = make_archive(net(tensors, [floats(1, 2, 3)]))
+    b = make_archive(net(tensors, [floats(1, 2.5, float("nan"))]))
+    text = "\n".join(comparison_lines(compare_archives(a, b)))
+    assert "w: float32[3], 2 of 3 elements differ, by 0.5 at most, and 1 by no finite number" in text
+
+
 def test_the_form_of_a_comparison():
     side = PickleSide(value="1", opcode="BININT1", offset=3)
     details = (
@@ -248,8 +297,9 @@ def test_the_form_of_a_comparison():
         '"change": "changed", "bytes": {"a": 1, "b": null}, "details": [{"type": "object", "path": "m.a", '
         '"what": "differs", "a": {"value": "1", "opcode": "BININT1", "offset": 3}, "b": null, "hint": ""}, '
         '{"type": "tensor", "name": "w", "pickle": "m.pkl", "a": "x", "b": "y", "count": null, '
-        '"total": null, "first": [0, 1], "largest": 1.5, "note": ""}, {"type": "text", "lines": ["-a"], '
-        '"left_out": 2}, {"type": "bytes", "offset": 4, "a": "0001", "b": ""}], "left_out": 0}], '
+        '"total": null, "first": [0, 1], "largest": 1.5, "unending": null, "note": ""}, '
+        '{"type": "text", "lines": ["-a"], "left_out": 2}, '
+        '{"type": "bytes", "offset": 4, "a": "0001", "b": ""}], "left_out": 0}], '
         '"facts": [], "layout": []}'
     )
 

@@ -101,6 +101,23 @@ def test_long_texts_are_shown_where_they_part():
     assert "left" in found.a.value
     assert "right" in found.b.value
     assert len(found.a.value) < 100
+    (found,) = differences(b"a" * 5000 + b"left", b"a" * 5000 + b"right", 3)
+    assert found.a.value.endswith("left'")
+    assert found.b.value.endswith("right'")
+    assert len(found.a.value) < 100
+
+
+def test_texts_that_look_the_same_are_spelled_out():
+    """An accent of its own, and one that is part of the letter."""
+    (found,) = differences("caf\u00e9", "cafe\u0301", 3)
+    assert (found.a.value, found.b.value) == ('"caf\\xe9"', '"cafe\\u0301"')
+    (found,) = differences("caf\u00e9", "caf\u00e8", 3)
+    assert (found.a.value, found.b.value) == ('"caf\u00e9"', '"caf\u00e8"')
+
+
+def test_another_kind_of_value_is_told_in_words():
+    (found,) = differences(1, Thing(a=1), 3)
+    assert found.what == "a plain value became an object"
 
 
 @pytest.mark.parametrize(
