@@ -21,7 +21,7 @@ from hermpkg_build.engine.context import Build, Built, NeedTargets, TargetContex
 from hermpkg_build.engine.imported_meanwhile import imported_meanwhile
 from hermpkg_build.engine.runner import Done, Ran
 from hermpkg_build.engine.targets.factory_ahead import begun_ahead
-from hermpkg_build.errors import AnalysisError
+from hermpkg_build.errors import ActionError, AnalysisError
 from hermpkg_build.factories.git_head import INDEX
 from hermpkg_build.factories.make import make_model_object
 from hermpkg_build.factories.processor import describe_platform
@@ -120,10 +120,19 @@ def _make(
         )
     names = build.context.environment.names_of(model.observed_files)
     discovered = {name: build.context.state_of(name) for name in names}
-    moved = _changed(build.context.tree, request, model.observed_files)
+    moved = list(dict.fromkeys(_moved(build.context.tree, request, model.observed_files)))
     if moved:
         # What the factory read is no longer there to be digested, so nobody may rely on the result.
-        changed = f"{build.context.shown(moved)} changed while {target.label} was made"
+        declared = _declared_files(request)
+        path = min(moved, key=lambda each: each not in declared)
+        changed = f"{build.context.shown(path)} changed while {target.label} was made"
+        if path in declared:
+            # The artifact would have it as it is now, beside a model that was made with what it was.
+            raise ActionError(
+                changed,
+                location=target.location,
+                next_step="build again; where the factory itself writes it, leave it out of its deps",
+            )
         build.journal.warn(f"{changed}: build again to be sure of it")
         return Done(value=model, result=None, discovered=discovered, where=where)
     # The trace names the files in a way that holds on other machines too; their paths here do not.
@@ -220,8 +229,15 @@ def _action(build: Build, target: Model, request: ModelRequest) -> Action:
     return action.with_inputs(build.context.declared_resources(target))
 
 
-def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> str:
-    """Find a path that the factory's result depends on, and that has changed; "" for none.
+def _declared_files(request: ModelRequest) -> frozenset[str]:
+    """The files that targets declare, which artifacts can have."""
+    resources = (os.path.join(request.workspace_root, path) for path in request.resources)
+    weights = [request.weights] if request.weights is not None else []
+    return frozenset([*request.modules.values(), *resources, *weights])
+
+
+def _moved(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> Iterator[str]:
+    """Find the paths that the factory's result depends on, and that have changed.
 
     A file has to be the one that the factory was about to read, and what `tree` has digested, which can be
     long before this factory began, has to be there still: it is what is recorded. Where it is not known
@@ -230,8 +246,7 @@ def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> st
     clock is fast.
     """
     now_ns = time.time_ns()
-    if seen.gone:
-        return seen.gone[0]
+    yield from seen.gone
     given = [os.path.join(request.workspace_root, path) for path in request.resources]
     given += [request.weights] if request.weights is not None else []
     files = (*seen.read, *seen.code)
@@ -243,16 +258,16 @@ def _changed(tree: SourceTree, request: ModelRequest, seen: ObservedFiles) -> st
         except OSError:
             if path in seen.listed:  # it may never have been there
                 continue
-            return path
+            yield path
+            continue
         if mark := marks.get(path):
             if mark != mark_of(status):
-                return path
+                yield path
         elif tree.started_ns <= status.st_ctime_ns <= now_ns:
-            return path
-    if appeared := next((path for path in seen.sought if os.path.isfile(path)), ""):
-        return appeared
+            yield path
+    yield from (path for path in seen.sought if os.path.isfile(path))
     looked_at = (*files, *seen.listed, *seen.sought, *given)
-    return next((path for path in looked_at if not tree.is_as_seen(path, statuses.get(path))), "")
+    yield from (path for path in looked_at if not tree.is_as_seen(path, statuses.get(path)))
 
 
 def _outputs(model: ModelObject) -> dict[str, Digest]:
