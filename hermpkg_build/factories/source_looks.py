@@ -19,7 +19,9 @@ from threading import get_ident
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
+from hermpkg_build.factories.line_of_class import LineOfClass
 from hermpkg_build.factories.workspace_finder import FreshSourceLoader, is_machinery
+from hermpkg_build.source.class_lines import CLASSES_KNOW_LINES, with_lines
 
 _POSITIONS: dict[type, tuple[str, ...]] = {
     FrameType: ("f_lineno", "__repr__"),
@@ -27,9 +29,13 @@ _POSITIONS: dict[type, tuple[str, ...]] = {
     CodeType: (
         *("co_firstlineno", "co_lines", "co_positions", "co_linetable", "co_lnotab"),
         *("replace", "__replace__", "__repr__"),
+        *(("co_consts", "co_code", "_co_code_adaptive") if CLASSES_KNOW_LINES else ()),
     ),
 }
-"""The attributes that tell line numbers, or give objects that do."""
+"""The attributes that tell line numbers, or give objects that do.
+
+Where classes know their lines, those are among what their code has.
+"""
 _LOOKED_UP = "ctypes.dlsym"
 UNSEEN_EVENTS = frozenset(
     {
@@ -141,6 +147,18 @@ class SourceLooks:
             yield
         finally:
             self._paused_in = before
+
+    def hide_lines_of_classes(self, code: CodeType) -> CodeType:
+        """Return the `code` of a module, whose classes let nobody have their lines unseen."""
+
+        def line_of(body: CodeType) -> LineOfClass:
+            return LineOfClass(body.co_firstlineno, partial(self.note, body.co_filename))
+
+        with self.paused():
+            hidden = with_lines(code, line_of)
+        if hidden is None:
+            self.note(code.co_filename)
+        return hidden or code
 
     def note_folder(self, path: str) -> None:
         """Note that code lists a folder with the attributes of its files."""

@@ -275,6 +275,7 @@ def confine(
             "safetensors": partial(_observing_safetensors, observer=observer),
             **contexts(),
         },
+        prepared=observer.looks.hide_lines_of_classes,
         ahead=ahead,
     )
     if request.hidden:

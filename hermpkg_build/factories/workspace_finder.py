@@ -52,8 +52,23 @@ class UndeclaredModuleError(ImportError):
         self.advice = advice
 
 
+Prepared: TypeAlias = Callable[[types.CodeType], types.CodeType]
+"""Makes of the code of a module the code that is run."""
+
+
+def _as_it_is(code: types.CodeType) -> types.CodeType:
+    return code
+
+
 class FreshSourceLoader(SourceFileLoader):
-    """Compiles a module from its source each time: a stale ``.pyc`` must not speak for it."""
+    """Compiles a module from its source each time: a stale ``.pyc`` must not speak for it.
+
+    What is run is what `prepared` makes of the code.
+    """
+
+    def __init__(self, fullname: str, path: str, prepared: Prepared) -> None:
+        super().__init__(fullname, path)
+        self._prepared = prepared
 
     def path_stats(self, path: str) -> Mapping[str, Any]:
         """The time and size of a source, asked for where an observer sees it."""
@@ -62,7 +77,7 @@ class FreshSourceLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> types.CodeType:  # noqa: ARG002
         """The code of the module, from the bytes that its file has now."""
-        return self.source_to_code(self.get_data(self.path), self.path)
+        return self._prepared(self.source_to_code(self.get_data(self.path), self.path))
 
 
 Around: TypeAlias = Callable[[Any], AbstractContextManager[None]]
@@ -101,7 +116,8 @@ class WorkspaceFinder:
     `modules` maps dotted names to files; their parents without a file are namespace packages.
     A module that another finder finds in the workspace, or that nobody finds although `source_roots` or
     `own_paths` hold it, is refused with the place of the import. `around` makes contexts for modules of the
-    environment, whose names are the keys, to be executed in. `ahead` has those that were imported before the
+    environment, whose names are the keys, to be executed in. Of the code of modules in `modules`, what is run
+    is what `prepared` makes of it. `ahead` has those that were imported before the
     factory asked for them. `roots` are the modules of the environment, in order, that others than modules of
     the environment imported first.
     """
@@ -111,6 +127,7 @@ class WorkspaceFinder:
     places: Places
     own_paths: Sequence[str] = ()
     around: Mapping[str, Around] = field(default_factory=dict)
+    prepared: Prepared = _as_it_is
     ahead: ImportedAhead | None = None
     sites: dict[str, ImportSite] = field(default_factory=dict, init=False)
     roots: list[str] = field(default_factory=list, init=False)
@@ -126,10 +143,10 @@ class WorkspaceFinder:
         site = _import_site()
         self.sites.setdefault(name, site)
         if name in self.modules:
-            return _spec_of_file(name, self.modules[name])
+            return _spec_of_file(name, self.modules[name], self.prepared)
         package = self.modules.get(package_of_init(name) or "", "")
         if os.path.basename(package) == "__init__.py":
-            return _spec_of_file(name, package)
+            return _spec_of_file(name, package, self.prepared)
         if name in self._namespaces:
             return self._namespace(name, path)
         spec = self.ahead.find(name) if self.ahead is not None else None
@@ -234,11 +251,11 @@ def root_of_module(name: str, path: str) -> str | None:
     return None
 
 
-def _spec_of_file(name: str, path: str) -> ModuleSpec | None:
+def _spec_of_file(name: str, path: str, prepared: Prepared) -> ModuleSpec | None:
     folder, file = os.path.split(path)
     is_package = file.partition(".")[0] == "__init__" and not package_of_init(name)
     locations = [folder] if is_package else None
-    loader = FreshSourceLoader(name, path) if path.endswith(".py") else None
+    loader = FreshSourceLoader(name, path, prepared) if path.endswith(".py") else None
     return spec_from_file_location(name, path, loader=loader, submodule_search_locations=locations)
 
 

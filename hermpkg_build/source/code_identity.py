@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from types import CodeType
 
 from hermpkg_build.core.parsed_texts import compile_module, have_same_syntax
+from hermpkg_build.source.class_lines import has_line, instructions, place_of_line
 
-CODE_VERSION = f"code 1 {sys.implementation.cache_tag} {sys.version.split()[0]}"
+CODE_VERSION = f"code 2 {sys.implementation.cache_tag} {sys.version.split()[0]}"
 """Which compiler makes the code, and which version of this module its digest."""
 
 
@@ -68,19 +69,38 @@ def lines_of(code: CodeType) -> Iterator[int]:
 
 
 def _text_of(code: CodeType) -> str:
-    facts = (
+    constants = ", ".join(map(_text_of_constant, code.co_consts))
+    return f"code({_facts_of(code)!r}, {code.co_code!r}, [{constants}])"
+
+
+def _facts_of(code: CodeType) -> tuple[object, ...]:
+    return (
         *(code.co_name, getattr(code, "co_qualname", ""), code.co_flags, code.co_stacksize),
         *(code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount),
         *(code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars),
-        *(code.co_code, getattr(code, "co_exceptiontable", b"")),
+        getattr(code, "co_exceptiontable", b""),
     )
-    return f"code({facts!r}, [{', '.join(map(_text_of_constant, code.co_consts))}])"
+
+
+def _text_of_class(code: CodeType) -> str:
+    """The text of a class that notes its line, whatever that is.
+
+    Which constants there are depends on whether the line is one of them, and another has the same value.
+    """
+    import opcode
+
+    done, line = [], place_of_line(code)
+    for place, (operation, number) in enumerate(instructions(code)):
+        of_constant = operation in opcode.hasconst
+        value = _text_of_constant(code.co_consts[number]) if of_constant else str(number)
+        done.append("line" if place == line else f"{operation} {value}")
+    return f"class({_facts_of(code)!r}, [{', '.join(done)}])"
 
 
 def _text_of_constant(value: object) -> str:
     """A text that equal constants of one type have, and no others: ``1``, ``1.0`` and ``True`` differ."""
     if isinstance(value, CodeType):
-        return _text_of(value)
+        return _text_of_class(value) if has_line(value) else _text_of(value)
     if isinstance(value, tuple):
         return f"tuple({', '.join(map(_text_of_constant, value))})"
     if isinstance(value, frozenset):

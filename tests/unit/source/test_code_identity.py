@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hermpkg_build.source.class_lines import CLASSES_KNOW_LINES, with_lines
 from hermpkg_build.source.code_identity import code_of_source, digest_of_code, have_same_code, lines_of
 
 LINES = [
@@ -22,6 +24,14 @@ LINES = [
     "    async with x as y:",
     "        yield f'{y!r:>{x}} {y=}'",
     "made = [call(0, number) for number in range(3)]",
+    "@call",
+    "class Net(dict, metaclass=type):",
+    "    width, depth = 16, 17",
+    "    def call(self, x):",
+    "        self.x = x",
+    "        class Inner:",
+    "            size: int = 20",
+    "        return Inner",
 ]
 
 
@@ -79,9 +89,57 @@ def test_other_code_has_another_digest() -> None:
     assert len({digest(text) for text in DIFFERENT}) == len(DIFFERENT)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="classes do not know their line")
-def test_the_line_of_a_class_counts_where_classes_know_it() -> None:
-    assert digest("class A: pass") != digest("\nclass A: pass")
+CLASS = (
+    """
+@call
+class Net[T](dict):
+    'What it is.'
+    {body}
+    def f(self):
+        class Inner(Net): x = 14
+        return Inner
+"""
+    if sys.version_info >= (3, 12)
+    else "class Net: {body}"
+)
+
+
+@pytest.mark.parametrize("line", [1, 14, 254, 255, 256, 257, 400, 70_000])
+def test_the_line_of_a_class_is_no_code_whatever_else_has_that_value(line: int) -> None:
+    text = CLASS.format(body="x, y, z, u = 14, 256, 400, 70_000")
+    assert digest("\n" * line + text) == digest(text)
+    assert digest("\n" * line + text.replace("256", "257")) != digest(text)
+    assert digest("\n" * line + text.replace("x, y", "y, x")) != digest(text)
+
+
+def test_what_a_class_says_itself_of_its_line_is_code() -> None:
+    one, other = (f"{lines}class A: __firstlineno__ = {number}" for lines, number in (("", 1), ("\n", 2)))
+    assert digest(one) != digest(other)
+    assert digest("\n" + one) == digest(one)
+
+
+@pytest.mark.skipif(not CLASSES_KNOW_LINES, reason="classes do not know their lines")
+@pytest.mark.parametrize("constants", [0, 200, 300])
+@pytest.mark.parametrize("line", [1, 14, 255, 256, 70_000])
+def test_a_class_gets_another_thing_for_its_line_and_is_the_same_otherwise(line: int, constants: int) -> None:
+    body = "; ".join(["x, y = 14, 256", *(f"x{number} = {number}.5" for number in range(constants))])
+    code = code_of_source(("\n" * line + CLASS.format(body=body)).encode())
+    assert code is not None
+    changed = with_lines(code, lambda body: (body.co_name, body.co_firstlineno))
+    assert changed is not None or constants == 300
+    names: list[dict[str, Any]] = []
+    for each in (code, changed):
+        names.append({"__name__": "module", "call": lambda kind: kind})
+        if each is not None:
+            exec(each, names[-1])
+    old = names[0]["Net"]
+    assert old.__firstlineno__ == line + 2
+    if changed is not None:
+        new = names[1]["Net"]
+        assert new.__firstlineno__ == ("Net", line + 2)
+        assert new().f().__firstlineno__ == ("Inner", line + 7)
+        assert (new.x, new.y, [*vars(new)], new.__doc__) == (14, 256, [*vars(old)], "What it is.")
+        assert [*changed.co_lines()] == [*code.co_lines()]
 
 
 @pytest.mark.parametrize("data", [b"x = (", b"\0", b"# coding: nowhere\n", "x = 'ä'".encode("latin-1")])
