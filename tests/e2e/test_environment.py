@@ -164,6 +164,38 @@ def test_modules_that_no_distribution_installs_are_named_and_looked_for(landing:
     assert check() == (3, ["loose", "maybe"])
 
 
+def test_a_module_that_is_not_where_its_distribution_is_does_not_fit(landing: Landing) -> None:
+    """Its metadata is there, in the right version; what an import gives is nothing, or somebody else's."""
+    loose = landing.workspace.write("../loose/words_lib.py", "NAME = 'other'\n")
+
+    def check(*sites: Path) -> Outcome:
+        path = os.pathsep.join(map(str, sites))
+        return landing.run("--json", "env", "--check", str(landing.artifact), env={"PYTHONPATH": path})
+
+    assert check(landing.site, loose.parent).code == 0
+    shadowed = check(loose.parent, landing.site)
+    assert (shadowed.code, shadowed.json["matches"], shadowed.json["differences"]) == (3, False, [])
+    assert shadowed.json["moved_modules"] == [
+        {"name": "words_lib", "locked": "words-lib", "installed": "", "path": str(loose.resolve())}
+    ]
+    (landing.site / "words_lib.py").unlink()
+    gone = check(landing.site)
+    assert (gone.code, gone.json["differences"], gone.json["missing_modules"]) == (3, [], ["words_lib"])
+
+
+def test_another_python_does_not_fit(landing: Landing) -> None:
+    other = landing.workspace.root / "other.pt"
+    here = f'"python_version":"{sys.version_info[0]}.{sys.version_info[1]}.'.encode()
+    with zipfile.ZipFile(landing.artifact) as before, zipfile.ZipFile(other, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(here, b'"python_version":"3.8.'))
+    site = {"PYTHONPATH": str(landing.site)}
+    told = landing.run("env", "--check", str(other), env=site)
+    assert (told.code, told.stdout.startswith("Python  built with 3.8.")) == (3, True)
+    python = landing.run("--json", "env", "--check", str(landing.artifact), env=site).json["python"]
+    assert python["locked"] == python["installed"]
+
+
 def test_an_artifact_that_needs_only_such_modules_names_them(workspace: Workspace) -> None:
     workspace.write("../site/loose.py", "")
     workspace.write("app/__main__.py", "import loose\n")

@@ -21,7 +21,7 @@ from hermpkg_build.printable import pasteable
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader
     from hermpkg_build.core.manifest import Manifest
-    from hermpkg_build.environment.comparison import Difference
+    from hermpkg_build.environment.comparison import Difference, ModuleDifference
     from hermpkg_build.environment.locked import LockedEnvironment
 
 _MOST_LISTED = 8
@@ -73,8 +73,10 @@ def run(arguments: EnvArguments, console: Console) -> ExitCode:
     version is known stand in the table ``tool.hermpkg``. Extern modules that no distribution installs, which
     no such list can have, are named besides.
 
-    ``--check`` judges the Python that runs it, or the one that ``--python`` names: 3 says that a distribution
-    is missing, or has a version that the artifact does not accept, or that such a module cannot be found.
+    ``--check`` judges the Python that runs it, or the one that ``--python`` names: 3 says that it is another
+    minor version than the artifact was built with, that a distribution is missing or has a version that the
+    artifact does not accept, or that an extern module cannot be found, or lies in a file that is not of its
+    distribution. Nothing is imported, and what is in the files is not compared.
     """
     from hermpkg_build.cli.building import open_artifact
     from hermpkg_build.environment.reading import environment_in
@@ -168,30 +170,47 @@ def _tell_unproven(arguments: EnvArguments, environment: LockedEnvironment, cons
 def _check(
     arguments: EnvArguments, environment: LockedEnvironment, manifest: Manifest, console: Console
 ) -> ExitCode:
+    import os
+    import platform
     from dataclasses import asdict
 
-    from hermpkg_build.analysis.distributions import Distributions
+    from hermpkg_build.analysis.module_finder import ModuleFinder
     from hermpkg_build.analysis.search_path import environment_search_path
     from hermpkg_build.disk.source_tree import SourceTree
-    from hermpkg_build.environment.comparison import differences
+    from hermpkg_build.environment.comparison import differences, is_same_python, module_differences
     from hermpkg_build.runtime.contents.checks import missing_modules
 
     requires = manifest.required_versions()
-    installed = Distributions(environment_search_path(), SourceTree())
-    found = differences(environment, installed, requires)
+    finder = ModuleFinder(tree=SourceTree(), workspace_root=os.devnull, search_path=environment_search_path())
+    found = differences(environment, finder.distributions, requires)
+    absent = {each.name for each in found if not each.installed}
+    modules = [*module_differences(manifest, finder, absent)]
     missing = missing_modules(manifest)
+    missing.update((each.name, each.is_optional) for each in modules if not each.found)
+    moved = [each for each in modules if each.found]
+    python = (manifest.python_version, platform.python_version())
     refused = [
+        *(("Python",) if not is_same_python(*python) else ()),
         *(each.name for each in found if not each.is_allowed),
         *(name for name, is_optional in missing.items() if not is_optional),
+        *(each.name for each in moved),
     ]
     console.give_json(
         {
             "matches": not refused,
+            "python": {"locked": python[0], "installed": python[1]},
             "differences": [asdict(each) for each in found],
             "missing_modules": sorted(missing),
+            "moved_modules": [
+                {"name": each.name, "locked": each.locked, "installed": each.installed, "path": each.found}
+                for each in moved
+            ],
         }
     )
-    for line in aligned([*_rows(found, requires), *_module_rows(missing)]):
+    rows = [*_rows(found, requires), *_module_rows(missing), *_moved_rows(moved)]
+    if not is_same_python(*python):
+        rows.insert(0, ("Python", f"built with {python[0]}", f"this is {python[1]}", ""))
+    for line in aligned(rows):
         console.say(line)
     if refused:
         console.mention(bad("differs"), f"  {counted(len(refused), 'requirement')} not as built")
@@ -211,4 +230,10 @@ def _rows(found: Sequence[Difference], requires: Mapping[str, str]) -> Iterator[
 
 def _module_rows(missing: Mapping[str, bool]) -> Iterator[tuple[str, ...]]:
     for name, is_optional in sorted(missing.items()):
-        yield name, "no distribution says", "missing", "used where it is there" if is_optional else ""
+        yield name, "an extern module", "missing", "used where it is there" if is_optional else ""
+
+
+def _moved_rows(moved: Sequence[ModuleDifference]) -> Iterator[tuple[str, ...]]:
+    for each in moved:
+        owner = f"of {each.installed}" if each.installed else "of no distribution"
+        yield each.name, f"of {each.locked}" if each.locked else "of Python", each.found, owner
