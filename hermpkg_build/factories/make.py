@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hermpkg_build.core.canonical_json import dumps, loads
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.processes import Children
 from hermpkg_build.errors import ActionError, BuildInterruptedError, LocalEnvironmentError
 from hermpkg_build.factories.early_fork import REQUEST
@@ -18,6 +19,7 @@ from hermpkg_build.factories.failures import FactoryError, factory_error_from_js
 from hermpkg_build.factories.request import (
     BASELINE,
     EXIT_FULL,
+    EXIT_PLAIN,
     PICKLE,
     RESULT,
     ModelObject,
@@ -71,7 +73,13 @@ def make_model_object(
     def fresh(asked: bytes, staging: str, _: ExitStack) -> ChildExit | None:
         folder, conditions = Path(staging), request.conditions
         (folder / REQUEST).write_bytes(asked)
-        return run_child(_WORKER, folder, conditions=conditions, variables=variables, children=children)
+        ended = run_child(_WORKER, folder, conditions=conditions, variables=variables, children=children)
+        if ended is not None and ended.returncode == EXIT_PLAIN:
+            folder = folder / "plain"
+            folder.mkdir()
+            (folder / REQUEST).write_bytes(dumps(to_json(replace(request, plain_lines=True))))
+            ended = run_child(_WORKER, folder, conditions=conditions, variables=variables, children=children)
+        return ended
 
     found = None if children.is_cancelled() else _adopted(request, content, fresh, ExitStack.close)
     if found is None:

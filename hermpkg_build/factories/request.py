@@ -23,6 +23,8 @@ EXIT_FULL = 74
 
 EXIT_COLD = 75
 """The exit code of a worker whose factory must be run in a process in which nothing was imported ahead."""
+EXIT_PLAIN = 76
+"""The exit code of a worker whose factory must be run where classes have their lines as plain numbers."""
 
 BASELINE = "baseline"
 """Compute with what every processor of the architecture has; the other choice is ``native``."""
@@ -50,7 +52,7 @@ class ModelRequest:
     unusual where a build is to show that they do not matter. `cpu` is "baseline" or "native": see
     `factories.processor`. `example` names the function of an example that the model is called with when it is
     saved, to see what that imports and gives. The modules `hidden`, and the distributions, are as if not
-    installed.
+    installed. With `plain_lines` classes have their lines as plain numbers: see `factories.line_of_class`.
     """
 
     label: str
@@ -70,6 +72,7 @@ class ModelRequest:
     example: str = field(default="", metadata=OMITTED)
     hidden: tuple[str, ...] = field(default=(), metadata=OMITTED)
     hidden_distributions: tuple[str, ...] = field(default=(), metadata=OMITTED)
+    plain_lines: bool = field(default=False, metadata=OMITTED)
     conditions: FactoryConditions = field(default_factory=FactoryConditions)
 
     def moved(self, workspace_root: str) -> ModelRequest:

@@ -77,7 +77,7 @@ class SourceLooks:
     """Notes the files whose sources this process looks at, from now on; it cannot be undone.
 
     Attributes of Python's own types are replaced for that. Where an interpreter does not let them be
-    replaced, all sources count as looked at.
+    replaced, all sources count as looked at. `hides_lines` says that classes have another thing for theirs.
     """
 
     def __init__(self) -> None:
@@ -85,6 +85,7 @@ class SourceLooks:
         self._folders: set[str] = set()
         self._all = False
         self._paused_in = 0
+        self.hides_lines = False
         _observe_warnings(self)
         try:
             for owner, names in _POSITIONS.items():
@@ -148,17 +149,24 @@ class SourceLooks:
         finally:
             self._paused_in = before
 
-    def hide_lines_of_classes(self, code: CodeType) -> CodeType:
-        """Return the `code` of a module, whose classes let nobody have their lines unseen."""
+    def with_lines_of_classes(self, code: CodeType, *, plain: bool) -> CodeType:
+        """Return the `code` of a module to run, whose classes let nobody have their lines unseen.
+
+        Where they must have them as `plain` numbers, or cannot have others, all who run it look.
+        """
 
         def line_of(body: CodeType) -> LineOfClass:
             return LineOfClass(body.co_firstlineno, partial(self.note, body.co_filename))
 
         with self.paused():
-            hidden = with_lines(code, line_of)
-        if hidden is None:
+            changed = with_lines(code, line_of)
+        if changed is code:
+            return code
+        if changed is None or plain:
             self.note(code.co_filename)
-        return hidden or code
+            return code
+        self.hides_lines = True
+        return changed
 
     def note_folder(self, path: str) -> None:
         """Note that code lists a folder with the attributes of its files."""

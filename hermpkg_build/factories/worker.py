@@ -55,7 +55,14 @@ from hermpkg_build.factories.observed_imports import observed_aliases, observed_
 from hermpkg_build.factories.places import Places
 from hermpkg_build.factories.preloading import Preloaded, go_cold
 from hermpkg_build.factories.processor import describe_platform, hold_torch_to_baseline, numpy_features_left
-from hermpkg_build.factories.request import BASELINE, EXIT_FULL, RESULT, ModelObject, ModelRequest
+from hermpkg_build.factories.request import (
+    BASELINE,
+    EXIT_FULL,
+    EXIT_PLAIN,
+    RESULT,
+    ModelObject,
+    ModelRequest,
+)
 from hermpkg_build.factories.source_looks import observe_torch_positions
 from hermpkg_build.factories.spawned_processes import contexts, let_find
 from hermpkg_build.factories.standard_modules import in_their_places, standard_modules
@@ -137,6 +144,8 @@ def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] =
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
         if ahead is not None:
             go_cold(f"the factory failed: {type(error).__name__}: {error}")
+        if observer.looks.hides_lines and _refuses_a_value(error):
+            os._exit(EXIT_PLAIN)
         missed = [path for path in observer.missed(work) if os.path.exists(join_root(path))]
         result = {**_failure(request, error, places, missed), "missed": list(missed)}
     if os.getpid() == process:
@@ -199,6 +208,13 @@ def _full_disk(error: BaseException | None) -> int:
             return error.errno
         error = error.__cause__ or error.__context__
     return 0
+
+
+def _refuses_a_value(error: BaseException | None) -> bool:
+    """Whether an exception stems from one of those by which code refuses a value, as of another type."""
+    while error is not None and not isinstance(error, TypeError | ValueError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _flush() -> None:
@@ -275,7 +291,7 @@ def confine(
             "safetensors": partial(_observing_safetensors, observer=observer),
             **contexts(),
         },
-        prepared=observer.looks.hide_lines_of_classes,
+        prepared=partial(observer.looks.with_lines_of_classes, plain=request.plain_lines),
         ahead=ahead,
     )
     if request.hidden:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.source.class_lines import CLASSES_KNOW_LINES
 from tests.unit.factories.conftest import ModelWorkspace
 
@@ -14,6 +15,7 @@ LOOKS = {
     "by_name": "import operator; return operator.attrgetter('__firstlineno__')(A)",
     "by_type": "return type.__getattribute__(A, '__firstlineno__')",
     "as_it_is": "return vars(A)['__firstlineno__']",
+    "in_a_list": "return [{'line': vars(A)['__firstlineno__'], 'x': x, 'y': [x]} for x in range(99)]",
     "number": "return vars(A)['__firstlineno__'] + 1",
     "shown": "return f'{vars(A)}'",
     "texts": "return [str(value) for value in A.__dict__.values() if isinstance(value, int)]",
@@ -166,3 +168,39 @@ def test_a_module_with_classes_counts_by_its_code(models: ModelWorkspace) -> Non
     observed = models.make("net:make").observed_files
     assert [path for path in observed.read if path.startswith(str(models.root))] == []
     assert len(observed.code) == len(RUNS) + 1
+
+
+REFUSED = {
+    "json": "import json; return json.dumps({k: v for k, v in vars(A).items() if isinstance(v, int)})",
+    "marshal": (
+        "import marshal\n    def f():\n        class C: pass\n        return C\n"
+        "    return marshal.loads(marshal.dumps(f.__code__)).co_argcount + 1"
+    ),
+    "told_otherwise": (
+        "import json\n    try: return json.dumps(vars(A)['__firstlineno__'])\n"
+        "    except TypeError as error: raise RuntimeError('no number') from error"
+    ),
+    "native": "import ctypes; return ctypes.c_int(vars(A)['__firstlineno__']).value",
+}
+
+
+@pytest.mark.skipif(not CLASSES_KNOW_LINES, reason="classes do not know their lines")
+def test_what_refuses_the_line_of_a_class_gets_a_plain_number(models: ModelWorkspace) -> None:
+    found = {}
+    for name, body in REFUSED.items():
+        path = models.write(f"of_{name}.py", f"{CLASSES}def make():\n    {body}\n")
+        made = models.make(f"of_{name}:make")
+        assert str(path) in made.observed_files.read
+        found[name] = models.load(made)
+    assert found == {
+        "json": '{"__firstlineno__": 1, "x": 3}',
+        "marshal": 1,
+        "told_otherwise": "1",
+        "native": 1,
+    }
+
+
+def test_a_factory_that_refuses_a_value_anyway_is_told_of(models: ModelWorkspace) -> None:
+    models.write("net.py", f"{CLASSES}def make(): return B().f(1, 2)\n")
+    with pytest.raises(FactoryError, match=r"f\(\) takes 2 positional arguments but 3 were given"):
+        models.make("net:make")
