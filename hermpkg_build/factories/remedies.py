@@ -6,10 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from types import ModuleType
 
 from hermpkg_build.core.sourceless import advice_on_sourceless
+from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.git_submodules import step_for_submodule
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.printable import pasteable
@@ -26,6 +28,15 @@ _NO_GPU = re.compile(
 )
 """What torch says where code asks for a GPU of a machine that has none."""
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".cu", ".pyx", ".rs")
+_NOT_IN_PACKAGE = re.compile(r"cannot import name '(\w+)' from")
+_BUILDS = {
+    "meson.build": r"extension_module\(\s*'{}'",
+    "CMakeLists.txt": r"(?:add_library|add_module)\(\s*{}\b",
+    "Cargo.toml": r"""name\s*=\s*"{}\"""",
+    "setup.py": r"""ext_modules[\s\S]*["'](?:[\w.]+\.)?{0}["']|["'](?:[\w.]+\.)?{0}["'][\s\S]*ext_modules""",
+    "pyproject.toml": r"""module-name\s*=\s*["'](?:[\w.]+\.)?{}["']""",
+}
+"""Files of tools that compile, and the way in which each names a module that it makes."""
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]*\b")
 
 
@@ -70,19 +81,42 @@ def step_for_absent_file(errors: Iterable[BaseException], root: str) -> str:
 def step_for_compiled(errors: Iterable[BaseException], is_own: Callable[[str], bool]) -> str:
     """The next step where a package whose file `is_own` lacks a module that is compiled; else "".
 
-    Its source lies beside the package, or it is in the package as that is installed.
+    Its source lies beside the package, a file above names it as what is to be compiled, or it is in the
+    package as that is installed.
     """
     for error in errors:
-        name = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+        name = _lacking(error)
         package, _, module = name.rpartition(".")
         file = getattr(sys.modules.get(package), "__file__", None)
         if isinstance(file, str) and is_own(file):
             inside = os.path.join(*name.split("."))
             sources = [os.path.join(os.path.dirname(file), module + ending) for ending in _COMPILED]
             built = [os.path.join(place, inside + end) for place in sys.path for end in EXTENSION_SUFFIXES]
-            if any(map(os.path.isfile, (*sources, *built))):
+            if any(map(os.path.isfile, (*sources, *built))) or _is_built_above(file, module, is_own):
                 return f"{name} is compiled: {advice_on_sourceless(name)}"
     return ""
+
+
+def _lacking(error: BaseException) -> str:
+    """The module that an import did not find; "" for none."""
+    if isinstance(error, ModuleNotFoundError):
+        return error.name or ""
+    asked = _NOT_IN_PACKAGE.match(str(error)) if isinstance(error, ImportError) else None
+    return f"{error.name}.{asked[1]}" if asked and isinstance(error, ImportError) else ""
+
+
+def _is_built_above(file: str, module: str, is_own: Callable[[str], bool]) -> bool:
+    """Whether a tool in a folder above the file is told to compile the module."""
+    folder = os.path.dirname(file)
+    while is_own(folder):
+        for name, names_it in _BUILDS.items():
+            path = os.path.join(folder, name)
+            with suppress(OSError):
+                text = read_limited(path).decode(errors="replace")
+                if re.search(names_it.format(re.escape(module)), text):
+                    return True
+        folder = os.path.dirname(folder)
+    return False
 
 
 def remedy_of_environment(text: str, seen: Mapping[str, str], variables: Mapping[str, str]) -> str:

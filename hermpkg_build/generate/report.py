@@ -71,6 +71,10 @@ class PackReport:
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's protocol
+        """Write what a notebook shows below a cell that ends with the report."""
+        printer.text(str(self))
+
     def lines(self) -> Iterator[str]:
         """The report as lines for people."""
         yield from (one_line(line) for line in self._lines())

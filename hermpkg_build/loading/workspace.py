@@ -84,8 +84,8 @@ def find_workspace(start: str) -> Workspace:
             ("searched", f"{os.path.abspath(start)} and every folder above it"),
             ("looked for", f"pyproject.toml with [tool.hermpkg], {', '.join(BAZEL_MARKERS)}"),
         ],
-        next_step="`hermpkg init` makes one of a project with a model; by hand, add the line [tool.hermpkg]"
-        " to the pyproject.toml at the root of your code",
+        next_step="make one of a project with a model:\n    hermpkg init\n"
+        "or by hand, at the root of your code:\n    printf '\\n[tool.hermpkg]\\n' >> pyproject.toml",
     )
 
 

@@ -306,6 +306,54 @@ def test_a_configuration_that_is_python_is_a_resource(plain):
     assert "warning" not in outcome.stderr
 
 
+READING = """
+from pathlib import Path
+FOLDER = Path(__file__).parent
+
+class Net:
+    def __init__(self):
+        self.data = [path.read_bytes() for path in sorted(FOLDER.glob("data/*"))]
+
+def make():
+    return Net()
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"last.pt": "saved", "a.bin": "other"}, "did not read last.pt"),
+        ({"data/a.pt": "saved"}, "with --weights data/a.pt"),
+        ({"data/a.pt": "saved", "data/b.pt": "saved"}, "data/a.pt, data/b.pt is packed beside"),
+        ({"data/a.bin": "other", "data/b.pt": "other", "tests/c.pt": "saved"}, ""),
+    ],
+    ids=["not read", "read", "two read", "other data"],
+)
+def test_weights_that_nobody_asked_for_are_told_of(plain, files, words):
+    """Those of a model that was made and not trained may be what is packed."""
+    import torch
+
+    plain.write("net.py", READING)
+    for path, kind in files.items():
+        plain.write(path, "other")
+        if kind == "saved":
+            torch.save({"a": torch.ones(1)}, plain.root / path)
+    outcome = plain.run("init", "net:make", "--dry-run")
+    assert outcome.code == 0, outcome.stderr
+    assert words in outcome.stderr
+    assert ("--weights" in outcome.stderr) == (words != "" and len(files) < 3 and "data/b.pt" not in files)
+    assert words or "warning" not in outcome.stderr
+
+
+def test_a_folder_of_notebooks_is_told_to_pack_in_a_cell(plain):
+    (plain.root / "net.py").unlink()
+    plain.write("train.ipynb", "{}")
+    outcome = plain.run("init")
+    assert outcome.code == 2
+    assert "train.ipynb" in outcome.stderr
+    assert 'hermpkg_build.pack(model, "model.pt")' in outcome.stderr
+
+
 SPARING = """
 import importlib.util
 

@@ -73,6 +73,7 @@ def test_the_how_to_runs_in_a_kernel(run: Callable[[str], str], folder: Path) ->
     run("model = Model('second')")
     shown = run(cell_of_the_how_to())
     assert "notebook_main" in shown
+    assert "checked: " in shown  # As printed: the cell ends with the report.
     with PackageImporter(folder / "model.pt") as importer:
         answer = importer.load_pickle("model", "model.pkl")(9)
     assert (answer.value, answer.words) == (5, "second")

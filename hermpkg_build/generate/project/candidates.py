@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.dataclass import dataclass
@@ -13,8 +13,14 @@ from hermpkg_build.loading.declared_modules import module_name
 
 _MODULE_BASES = frozenset({"Module", "LightningModule", "PreTrainedModel", "ScriptModule", "Sequential"})
 _NAMES = re.compile(
-    r"^(?:build|make|create|get|load|init|construct|define)_?(?:\w*_)?(?:model|net|network)s?$|^model_fn$"
+    r"^(?:build|make|create|get|load|init|construct|define)_?(?:\w*_)?"
+    r"(?:model|net|network|detector|classifier|regressor|predictor|segmenter|policy)s?$"
+    r"|^model_fn$|^(?:pre)?trained(?:_\w*)?$"
 )
+_RESULTS = re.compile(r"(?:^|_)(?:model|net|network)$")
+"""Variables that hold a model."""
+_REGISTRIES = re.compile(r"(?:^|_)(?:MODEL|NET|NETWORK|DETECTOR|CLASSIFIER|BACKBONE|ARCHITECTURE)S?(?:_|$)")
+_BY_REGISTRY = frozenset({"build", "create", "get", "make", "get_model"})
 _EXAMPLES = re.compile(
     r"^(?:make_|get_|build_)?(?:example|sample|dummy)(?:_(?:inputs?|args|arguments|batch))?$"
 )
@@ -25,6 +31,7 @@ _LOADERS = re.compile(r"^(?:load_)?from_\w+$")
 _NO_MODELS = re.compile(r"(?:Tokenizer(?:Fast)?|Processor|Extractor|Config|Dataset)$")
 """Classes whose methods such as ``from_pretrained`` give what goes with a model."""
 
+_CLASS = 3
 _LAYER = 4
 """How likely what makes a layer makes the model: less than all others."""
 
@@ -42,15 +49,18 @@ class Candidate:
 
 
 def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[Candidate]:
-    """The functions that seem to return a model, the most likely first; then classes of models."""
+    """The functions that seem to return a model, the most likely first; then classes of models.
+
+    Functions that need no argument come before those that do: they can be run as they are.
+    """
     classes, parts = _model_classes(sources), _called_in_classes(sources)
-    found = []
+    found, makers = [], _functions_that_make(sources, classes)
     for path in sources.code:
         module, tree = module_name(path, source_roots), sources.tree(path)
         if module is None or tree is None:
             continue
         for node in tree.body:
-            reason, rank = _reason(node, classes, parts)
+            reason, rank = _reason(node, classes, parts, makers)
             if not reason and module == _HUB and isinstance(node, ast.FunctionDef) and node.name[0] != "_":
                 reason, rank = "is what torch.hub calls", 0
             if reason and isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -64,7 +74,12 @@ def candidates(sources: ProjectSources, source_roots: tuple[str, ...]) -> list[C
                         needed=_needed(node),
                     )
                 )
-    return sorted(found, key=lambda each: (each.rank, len(each.needed), each.factory))
+    return sorted(found, key=_likelihood)
+
+
+def _likelihood(each: Candidate) -> tuple[object, ...]:
+    """What candidates are sorted by."""
+    return max(each.rank, _CLASS - 1), bool(each.needed), each.rank, len(each.needed), each.file, each.line
 
 
 def parameters_of(tree: ast.Module | None, name: str) -> tuple[str, ...]:
@@ -112,6 +127,20 @@ def _model_classes(sources: ProjectSources) -> frozenset[str]:
     return frozenset(known)
 
 
+def _functions_that_make(sources: ProjectSources, classes: frozenset[str]) -> frozenset[str]:
+    """The names of the functions that seem to return a model, also by others of them."""
+    functions = [
+        node
+        for path in sources.code
+        for node in getattr(sources.tree(path), "body", ())
+        if isinstance(node, ast.FunctionDef)
+    ]
+    known: frozenset[str] = frozenset()
+    while new := {f.name for f in functions if _reason_of_function(f, classes, known)[0]} - known:
+        known |= new
+    return known
+
+
 def _called_in_classes(sources: ProjectSources) -> frozenset[str]:
     """The names that the code of classes calls: those of layers, of which models are made."""
     return frozenset(
@@ -124,31 +153,37 @@ def _called_in_classes(sources: ProjectSources) -> frozenset[str]:
     )
 
 
-def _reason(node: ast.stmt, classes: frozenset[str], parts: frozenset[str]) -> tuple[str, int]:
+def _reason(
+    node: ast.stmt, classes: frozenset[str], parts: frozenset[str], makers: frozenset[str]
+) -> tuple[str, int]:
     """Why a statement may define what makes a model, and how likely that is, 0 the most; "" for no reason.
 
     What classes call makes a layer rather than a model.
     """
     if isinstance(node, ast.ClassDef):
         base = next((name for name in map(_last_name, node.bases) if name in classes), "")
-        return (f"is a {base}", _LAYER if node.name in parts else 3) if base else ("", 0)
-    reason, rank = _reason_of_function(node, classes)
+        return (f"is a {base}", _LAYER if node.name in parts else _CLASS) if base else ("", 0)
+    reason, rank = _reason_of_function(node, classes, makers)
     return reason, _LAYER if getattr(node, "name", "") in parts else rank
 
 
-def _reason_of_function(node: ast.stmt, classes: frozenset[str]) -> tuple[str, int]:
+def _reason_of_function(node: ast.stmt, classes: frozenset[str], makers: frozenset[str]) -> tuple[str, int]:
     if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
         return "", 0
     annotated = _last_name(node.returns) if node.returns is not None else ""
     if annotated in classes:
         return f"returns {annotated}, by its annotation", 0
-    returned = next((name for name in _returned(node) if name in classes), "")
-    if returned:
-        return f"returns a {returned}", 1 if returned in _MODULE_BASES else 0
-    made = next((name for name in _returned(node) if "." in name or _NAMES.search(name)), "")
-    if made:
+    returned = [*_returned(node)]
+    name = next((name for name in returned if name in classes), "")
+    if name:
+        return f"returns a {name}", 1 if name in _MODULE_BASES else 0
+    made = next((name for name in returned if name in makers or "." in name or _NAMES.search(name)), "")
+    if made and made != node.name:
         return f"returns what {made} gives", 2
-    return ("is called so", 2) if _NAMES.search(node.name) else ("", 0)
+    if _NAMES.search(node.name):
+        return "is called so", 2
+    variable = next((name for name in _names_returned(node) if _RESULTS.search(name)), "")
+    return (f"returns {variable}", 2) if variable else ("", 0)
 
 
 def _returned(function: ast.FunctionDef) -> Iterator[str]:
@@ -159,25 +194,39 @@ def _returned(function: ast.FunctionDef) -> Iterator[str]:
             made.update({t.id: _maker(node.value) for t in node.targets if isinstance(t, ast.Name)})
     for node in _own_statements(function.body):
         if isinstance(node, ast.Return) and node.value is not None:
-            value = node.value
-            while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-                # model.eval(), Net().to("cpu"): what a method of it returns is mostly itself.
-                maker = _maker(value)
-                if maker[:1].isupper() or _NAMES.search(maker):
-                    break
-                value = value.func.value
-            if isinstance(value, ast.Call):
-                yield _maker(value)
-            elif isinstance(value, ast.Name):
-                yield made.get(value.id, "")
+            # Several models can be returned by their names.
+            several = node.value.values if isinstance(node.value, ast.Dict) else [node.value]
+            yield from (_made_by(value, made) for value in several)
+
+
+def _made_by(value: ast.expr, made: Mapping[str, str]) -> str:
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        # model.eval(), Net().to("cpu"): what a method of it returns is mostly itself.
+        maker = _maker(value)
+        if maker[:1].isupper() or _NAMES.search(maker):
+            break
+        value = value.func.value
+    if isinstance(value, ast.Call):
+        return _maker(value)
+    return made.get(value.id, "") if isinstance(value, ast.Name) else ""
+
+
+def _names_returned(function: ast.FunctionDef) -> Iterator[str]:
+    for node in _own_statements(function.body):
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Name):
+            yield node.value.id
 
 
 def _maker(call: ast.Call) -> str:
-    """What a call makes an object by: a class or a function, or ``Class.method`` that loads one."""
+    """What a call makes an object by: a class or a function, or what loads one: ``Class.method``.
+
+    Or ``MODELS.build`` of a registry.
+    """
     name = _last_name(call.func)
     owner = _last_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
     is_loader = owner[:1].isupper() and _LOADERS.search(name) and not _NO_MODELS.search(owner)
-    return f"{owner}.{name}" if is_loader else name
+    is_registry = name in _BY_REGISTRY and _REGISTRIES.search(owner)
+    return f"{owner}.{name}" if is_loader or is_registry else name
 
 
 def _own_statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

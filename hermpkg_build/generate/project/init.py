@@ -42,7 +42,7 @@ from hermpkg_build.generate.project.source_roots import (
     project_layout,
     roots_for_imports,
 )
-from hermpkg_build.generate.project.sources import ProjectSources
+from hermpkg_build.generate.project.sources import ProjectSources, is_checkpoint
 from hermpkg_build.generate.project.trial import Trial, TrialRequest, try_model
 from hermpkg_build.loading.declared_modules import module_name
 from hermpkg_build.loading.layout import Layout, project_name, project_root
@@ -380,14 +380,8 @@ class _Init:
         hidden = [path for path in trial.read if path not in resources]
         if hidden:
             yield f"the factory read {listed(hidden, _SHOWN)}, which is not in the artifact: it is a tool's"
-        large = [
-            path for path in resources if path.endswith((".pt", ".pth", ".ckpt", ".safetensors", ".bin"))
-        ]
-        if large and not self._request.weights:
-            yield (
-                f"{listed(large, _SHOWN)} is packed beside the tensors of the model that were read from it:"
-                f" with --weights {large[0]}, and a factory that does not read it, it is there once"
-            )
+        if not self._request.weights:
+            yield from self._notes_on_weights(resources)
         if trial.note:
             more = "; what an example() beside the factory shows it to do without stays outside, too"
             yield trial.note + ("" if trial.has_example else more)
@@ -395,6 +389,21 @@ class _Init:
             yield (
                 f"the factory looked for {listed(trial.missed, _SHOWN)} in the folder in which it runs, which"
                 " has only declared files: list what it needs in the resources of a target"
+            )
+
+    def _notes_on_weights(self, resources: Sequence[str]) -> Iterator[str]:
+        """What to tell where no weights were asked for, and the project has some."""
+        read = [path for path in resources if is_checkpoint(os.path.join(self._root, path))]
+        if read:
+            once = f": with --weights {read[0]}, and a factory that does not read it, it is there once"
+            yield (
+                f"{listed(read, _SHOWN)} is packed beside the tensors of the model that were read from it"
+                f"{once if len(read) == 1 else ''}"
+            )
+        elif unread := self._sources.checkpoints:
+            yield (
+                f"the factory did not read {listed(unread, _SHOWN)}: the model has the weights that it was"
+                f" made with; to have those of a file: --weights {unread[0]}"
             )
 
 

@@ -50,6 +50,13 @@ def proposal(
             "\nor, where the script makes it as it runs, write at its end:"
             '\n    hermpkg_build.pack(model, "model.pt")'
         )
+    if not given and not found and sources.notebooks:
+        return CommandLineError(
+            f"{needs}, and that is in a notebook",
+            facts=[("notebook", name) for name in sources.notebooks[:_MOST]],
+            next_step="pack it in a cell, after it is made or trained:\n    import hermpkg_build"
+            '\n    hermpkg_build.pack(model, "model.pt")',
+        )
     if not found:
         command = pasteable("hermpkg", command, f"{given or 'MODULE'}:FUNCTION", *options)
         return CommandLineError(

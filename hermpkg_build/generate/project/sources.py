@@ -1,4 +1,4 @@
-"""The Python files of a project, without those of environments, build folders and other tools."""
+"""The Python files of a project, and its checkpoints, without those of environments and other tools."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _ENVIRONMENT_MARKS = ("pyvenv.cfg", "conda-meta")
 _TESTS = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*\.py$|[^/]*_test\.py$|conftest\.py$)")
 _TOOLS = frozenset({"setup.py", "noxfile.py", "fabfile.py", "tasks.py", "conf.py"})
 _LARGEST = 4 << 20
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+_NOTEBOOK = ".ipynb"
+_ZIP_HEADER = 30
+"""Bytes of an entry of a ZIP before its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,21 @@ class ProjectSources:
     @cached_property
     def files(self) -> tuple[str, ...]:
         """All of them, sorted."""
+        return tuple(path for path in self._found if path.endswith(".py"))
+
+    @cached_property
+    def notebooks(self) -> tuple[str, ...]:
+        """The notebooks of the project, sorted."""
+        return tuple(path for path in self._found if path.endswith(_NOTEBOOK))
+
+    @cached_property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The files of weights, sorted, but for those of tests."""
+        named = (path for path in self._found if path.endswith(_WEIGHTS) and not is_test(path))
+        return tuple(path for path in named if is_checkpoint(os.path.join(self.root, path)))
+
+    @cached_property
+    def _found(self) -> tuple[str, ...]:
         return tuple(sorted(self._walk()))
 
     @cached_property
@@ -94,7 +113,7 @@ class ProjectSources:
             inside = os.path.relpath(folder, self.root).replace(os.sep, "/")
             prefix = "" if inside == "." else f"{inside}/"
             folders[:] = [each for each in folders if not _is_ignored(folder, each, at_top=not prefix)]
-            yield from (f"{prefix}{name}" for name in names if name.endswith(".py"))
+            yield from (f"{prefix}{name}" for name in names if name.endswith((".py", _NOTEBOOK, *_WEIGHTS)))
 
 
 def is_test(path: str) -> bool:
@@ -104,6 +123,21 @@ def is_test(path: str) -> bool:
     [True, True, False]
     """
     return _TESTS.search(path) is not None
+
+
+def is_checkpoint(path: str) -> bool:
+    """Whether a file is one of safetensors, or was written by torch.save: no artifact, and no other data."""
+    if path.endswith(".safetensors"):
+        return True
+    try:
+        descriptor, _ = open_regular(path)
+        with open(descriptor, "rb", buffering=0) as file:
+            head = file.read(1024)
+    except OSError:
+        return False
+    length = int.from_bytes(head[_ZIP_HEADER - 4 : _ZIP_HEADER - 2], "little")
+    first = head[_ZIP_HEADER : _ZIP_HEADER + length]
+    return head.startswith(b"\x80") or (head.startswith(b"PK\x03\x04") and first.endswith(b"/data.pkl"))
 
 
 def folders_of(path: str) -> Iterator[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from hermpkg_build.factories.remedies import remedy, step_for_absent_file
+from hermpkg_build.factories.remedies import remedy, step_for_absent_file, step_for_compiled
 
 RENAME = "give your {} another name"
 
@@ -113,3 +114,31 @@ def test_a_machine_without_a_gpu_makes_models_on_its_cpu() -> None:
 )
 def test_a_class_that_only_a_script_has_is_to_be_put_there(said: str) -> None:
     assert remedy([AttributeError(said)]).endswith("\n    __main__.Net = Net")
+
+
+BUILDS = {
+    "meson.build": "py.extension_module('_fast', 'src/fast.c')",
+    "CMakeLists.txt": "python_add_library(_fast MODULE src/main.cpp)",
+    "Cargo.toml": '[lib]\nname = "_fast"',
+    "setup.py": 'setup(ext_modules=[Extension("own._fast", ["c/all.c"])])',
+    "pyproject.toml": '[tool.maturin]\nmodule-name = "own._fast"',
+    "src/own/_fast.pyx": "",
+    "README.md": "_fast",
+    "setup.cfg": "_fast = 1",
+}
+
+
+@pytest.mark.parametrize("statement", ["import own._fast", "from own import _fast"])
+@pytest.mark.parametrize("file", BUILDS)
+def test_a_module_that_a_tool_compiles_is_named_as_such(tmp_path, monkeypatch, statement, file):
+    """However it is imported, and wherever its source lies."""
+    package = tmp_path / "src/own"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (tmp_path / file).write_text(BUILDS[file])
+    monkeypatch.syspath_prepend(str(package.parent))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "own"]:
+        monkeypatch.delitem(sys.modules, name)
+    step = step_for_compiled([raised(statement)], lambda path: path.startswith(str(tmp_path)))
+    is_told = step.startswith("own._fast is compiled: move it to a distribution of its own")
+    assert is_told == (file not in ("README.md", "setup.cfg")), step

@@ -38,6 +38,11 @@ def found(project, text, **files):
         "def f():\n    return PeftModel.from_pretrained(g(), 'adapters').eval()",
         "def f():\n    model = pl.Lit.load_from_checkpoint('x.ckpt')\n    return model.eval()",
         "def f():\n    return zoo.create_model('resnet')",
+        "def f():\n    return {'a': Net(), 'b': Net()}",
+        "def f():\n    return MODELS.build({'type': 'Net'}).eval()",
+        "def f(path):\n    model, _ = fit(path)\n    return model",
+        "def trained():\n    return fit(Net())",
+        "def init_detector(): ...",
         "def build_model(): ...",
         "def get_my_network(): ...",
     ],
@@ -56,6 +61,9 @@ def test_what_makes_a_model_is_proposed(project, text):
         "def _f() -> Net: ...",
         "def f():\n    def inner():\n        return Net()\n    return inner",
         "def load_modelling_data(): ...",
+        "def f():\n    return loss",
+        "def f():\n    return LOSSES.build({'type': 'L1'})",
+        "def retrained(): ...",
     ],
 )
 def test_what_makes_none_is_not(project, text):
@@ -81,6 +89,24 @@ class Transformer(nn.Module):
 """
     made = candidates(project({"net.py": layers}), ("",))
     assert [each.factory for each in made] == ["net:Transformer", "net:Attention", "net:FeedForward"]
+
+
+def test_what_can_be_run_as_it_is_comes_before_what_needs_arguments(project):
+    """By whatever other functions it makes the model; classes come behind, also those that need nothing."""
+    text = """
+from app.net import Net
+def from_config(config) -> Net: ...
+def prepared(config="a.yaml"):
+    return from_config(config).eval()
+class Head(Net): ...
+"""
+    proposed = candidates(project({"app/net.py": CLASSES, "app/api.py": text}), ("",))
+    assert [each.factory for each in proposed[:3]] == [
+        "app.api:prepared",
+        "app.api:from_config",
+        "app.api:Head",
+    ]
+    assert proposed[0].reason == "returns what from_config gives"
 
 
 def test_classes_come_last_with_what_they_need(project):
