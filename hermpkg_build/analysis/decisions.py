@@ -5,8 +5,9 @@ One table, read from the top: the first row that fits decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from hermpkg_build.core.module_names import parents_of
 from hermpkg_build.core.module_roles import Policy
 from hermpkg_build.core.policy import PolicyRule
 from hermpkg_build.dataclass import dataclass, replace
@@ -204,6 +205,17 @@ class Decision:
     def patterns(self) -> tuple[str, ...]:
         """The patterns of its modules in a policy."""
         return self.modules if self.is_part else tuple(f"{module}.**" for module in self.modules)
+
+
+def patterns_for(module: str) -> Iterator[str]:
+    """The patterns by which decisions speak of a module.
+
+    >>> list(patterns_for("a.b"))
+    ['a.b', 'a.b.**', 'a.**']
+    """
+    yield module
+    for name in (module, *parents_of(module)):
+        yield f"{name}.**"
 
 
 def decide(candidate: Candidate) -> Decision:

@@ -136,6 +136,7 @@ class ModuleFinder:
         self._given = {**given, **patches} if patches else given
         self._implied = namespaces_above(patches.values(), workspace_root)
         self._found: dict[str, ModuleSource | None] = {}
+        self._children: dict[str, tuple[str, ...]] = {}
         self._folders: dict[str, tuple[Folder, ...]] = {}
         self._extensions: dict[str, tuple[Folder, ...]] = {}
         self._listings: dict[str, Mapping[str, bool]] = {} if beside is None else beside._listings
@@ -154,6 +155,8 @@ class ModuleFinder:
 
     def submodules(self, name: str) -> Sequence[str]:
         """The direct submodules of `name` ("" for the top level) as dotted names, sorted."""
+        if name in self._children:
+            return self._children[name]
         prefix = f"{name}." if name else ""
         names = {given for given in (*self._given, *self._implied) if parent_of(given) == name}
         for folder in (*self._folders_of(name), *self._extension_of(name)):
@@ -161,7 +164,7 @@ class ModuleFinder:
                 stem = entry if is_directory else _module_stem(entry)
                 if stem.isidentifier() and stem != "__init__":
                     names.add(prefix + stem)
-        return sorted(names)
+        return self._children.setdefault(name, tuple(sorted(names)))
 
     def undeclared_file(self, name: str) -> str | None:
         """The workspace file, relative to the root, that would be the module `name` if a target listed it.
@@ -192,6 +195,8 @@ class ModuleFinder:
         if above is None or above.kind is not ModuleKind.PACKAGE or above.archive:
             return None
         text = above.data if above.data is not None else self.tree.read(above.path)
+        if tail.encode() not in text:
+            return None  # Sooner said than by an expression, which is compiled for each name.
         written = rb"""f?["'](?:%s|\{__name__\}\.%s)["']|__name__\s*\+\s*["']\.%s["']""" % (
             re.escape(name.encode()),
             *[re.escape(tail.encode())] * 2,

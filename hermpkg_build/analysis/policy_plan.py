@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from hermpkg_build.analysis.decisions import Decision, must_match, rules_of
+from hermpkg_build.analysis.decisions import Decision, must_match, patterns_for, rules_of
 from hermpkg_build.analysis.policy_maker import (
     FollowedImports,
     Wishes,
@@ -66,9 +66,18 @@ class PolicyPlan:
     asked: tuple[PolicyRule, ...] = ()
     followed: FollowedImports
 
-    def decision_on(self, module: str) -> Decision | None:
-        """The new decision on a module, if there is one."""
-        return next((d for d, _ in self.decisions if GlobGroup(d.patterns).matches(module)), None)
+    def deciding(self) -> Callable[[str], Decision | None]:
+        """What gives the new decision on a module, if there is one."""
+        first: dict[str, int] = {}
+        for number, (decision, _) in enumerate(self.decisions):
+            for pattern in decision.patterns:
+                first.setdefault(pattern, number)
+
+        def decision_on(module: str) -> Decision | None:
+            numbers = [first[pattern] for pattern in patterns_for(module) if pattern in first]
+            return self.decisions[min(numbers)][0] if numbers else None
+
+        return decision_on
 
 
 def plan_policy(
@@ -115,7 +124,7 @@ class _Planner:
         return PolicyPlan(
             rules=tuple(applied(self.given[self.first :], edits)),
             edits=tuple(edits),
-            decisions=tuple((decision, self._cause(decision)) for decision in reached),
+            decisions=tuple(zip(reached, self._causes(reached), strict=True)),
             left=tuple(left),
             asked=tuple(rule for rule, _ in self._asked),
             followed=final,
@@ -198,16 +207,19 @@ class _Planner:
                 return None
         return None
 
-    def _cause(self, decision: Decision) -> Problem:
-        """The first problem that a decision settles."""
-        group = GlobGroup(decision.patterns)
-        within = [problem for problem in self._problems if group.matches(problem.module)]
-        at_fault = [
-            problem
-            for problem in self._problems
-            if problem.trail and problem.trail[-1].source in decision.modules
-        ]
-        return next(iter([*within, *at_fault]), self._problems[0])
+    def _causes(self, decisions: Iterable[Decision]) -> Iterator[Problem]:
+        """For each decision the first problem that it settles."""
+        within: dict[str, int] = {}
+        at_fault: dict[str, int] = {}
+        for number, problem in enumerate(self._problems):
+            for pattern in patterns_for(problem.module):
+                within.setdefault(pattern, number)
+            if problem.trail:
+                at_fault.setdefault(problem.trail[-1].source, number)
+        for decision in decisions:
+            settled = [within[pattern] for pattern in decision.patterns if pattern in within]
+            settled = settled or [at_fault[module] for module in decision.modules if module in at_fault]
+            yield self._problems[min(settled, default=0)]
 
 
 def applied(rules: Sequence[PolicyRule], edits: Iterable[RuleEdit]) -> list[PolicyRule]:

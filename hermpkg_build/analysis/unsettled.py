@@ -109,7 +109,7 @@ class _Telling:
             modules=self.finder,
             environment=self.finder,
             voice=build_file_voice(self.target),
-            decided=self.plan.decision_on,
+            decided=self.plan.deciding(),
         )
 
     def together(self, teller: Teller, settled: Sequence[Problem]) -> AnalysisError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from importlib.machinery import EXTENSION_SUFFIXES
 
 import pytest
@@ -470,6 +472,30 @@ def test_each_source_is_read_once_however_many_problems_are_in_it(workspace, mon
     monkeypatch.setattr(finder.tree, "read", lambda path: reads.append(path) or read(path))
     assert len(workspace.problems("app", rule("intern", "**"), finder=finder)) == 50
     assert reads.count(str(workspace.root / "app.py")) == 1
+
+
+@pytest.mark.parametrize(
+    ("absent", "rest"), [("absent{}", "deny"), ("lib.absent{}", "intern"), ("app.absent{}", "intern")]
+)
+def test_telling_many_problems_takes_as_much_for_each(workspace, absent, rest):
+    workspace.installed({"lib/__init__.py": "", "lib-1.dist-info/top_level.txt": "lib"})
+
+    def calls(count: int) -> Counter[object]:
+        names = [absent.format(f"{count}_{number}") for number in range(count)]
+        workspace.own({"app.py": "".join(f"try:\n    import {name}\nexcept OSError: 0\n" for name in names)})
+        workspace.declared[1:] = []
+        finder, made = workspace.finder(), Counter[object]()
+        before = sys.getprofile()
+        sys.setprofile(lambda frame, event, _: made.update([(frame.f_code, event)]))
+        try:
+            workspace.problems("app", INTERN_APP, rule(rest, "**"), finder=finder)
+        finally:
+            sys.setprofile(before)
+        return made
+
+    calls(5)  # Imports what is imported once.
+    few, many = calls(40), calls(160)
+    assert [code for code, count in many.items() if count > 1000 and count > 5 * few[code]] == []
 
 
 @pytest.mark.parametrize(
