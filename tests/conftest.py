@@ -22,6 +22,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.forks.processes import InsidePopen
 
+pytest_plugins = ["tests.forks.workers"]
+
 # The same tree has the same verdict wherever and whenever it is tested: laws are tried with the same examples
 # each time, and none fails because the machine was busy. `--hypothesis-profile=default` tries others.
 settings.register_profile(

@@ -61,6 +61,10 @@ class _Request:
     run: tuple[str, str]
 
 
+_inherited: dict[str, tuple[int, int]] = {}
+"""The sockets and numbers of servers that another process has started, by their kinds."""
+
+
 class ForkServer:
     """A process that forks others. It ends when nobody is left who could ask it."""
 
@@ -72,11 +76,20 @@ class ForkServer:
         modules: Sequence[str],
         path: Sequence[str] = (),
         never: Sequence[str] = (),
-        prepare: Sequence[str] = (),
+        prepare: Sequence[object] = (),
         libraries: Sequence[object] = (),
+        kept: Sequence[int] = (),
     ) -> None:
-        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         told = {"modules": modules, "path": path, "never": never, "prepare": prepare, "libraries": libraries}
+        self.kind = json.dumps([flags, sorted(env.items()), told])
+        """What it is started with: another process may have started one of the same kind."""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        if self.kind in _inherited:
+            descriptor, self.number = _inherited[self.kind]
+            self.requests = socket.socket(fileno=descriptor)
+            return
+        self.requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         program = _program()
         with theirs:
             self._process = subprocess.Popen(
@@ -85,19 +98,15 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno(), program],
+                pass_fds=[theirs.fileno(), program, *kept],
             )
-        self._owner = os.getpid()
-        atexit.register(self.stop)
-
-    @property
-    def number(self) -> int:
+        self.number = self._process.pid
         """The number of its process, which is the parent of what it forks."""
-        return self._process.pid
+        atexit.register(self.stop)
 
     def stop(self) -> str:
         """Ask no more; return what it has said. What is forked from here does nothing."""
-        if os.getpid() != self._owner:
+        if os.getpid() != self._owner or self._process is None:
             return ""
         self.requests.close()
         try:
@@ -237,7 +246,7 @@ def _worker(words: Sequence[str], env: Mapping[str, str], _: str) -> _Request | 
     variables = _starting(_variables_of_workers())
     if list(words[:-3]) != [*child.interpreter_words(), _WORKER] or _starting(env) != variables:
         return None
-    workers = _workers_with_torch if _begins_with_torch(words[-3], env) else _workers
+    workers = workers_with_torch if _begins_with_torch(words[-3], env) else _workers
     return _Request(server=workers(), argv=words[-4:], run=("script", _WORKER))
 
 
@@ -298,12 +307,14 @@ def _commands() -> ForkServer:
     ahead = [
         name for name in modules if not name.startswith(tuple(f"hermpkg_build.{each}" for each in _NOT_AHEAD))
     ]
+    inside = {each.kind: (each.requests.fileno(), each.number) for each in _inside()}
     return ForkServer(
         [],
         _kept(),
         modules=[*ahead, *filter(find_spec, _LIBRARIES)],
         never=["numpy", "torch"],
-        prepare=[str(REPOSITORY), __name__],
+        prepare=[str(REPOSITORY), __name__, inside],
+        kept=[descriptor for descriptor, _ in inside.values()],
     )
 
 
@@ -334,7 +345,8 @@ def _workers() -> ForkServer:
 
 
 @cache
-def _workers_with_torch() -> ForkServer:
+def workers_with_torch() -> ForkServer:
+    """What forks factories with torch."""
     program = Path(server.__file__).with_name("libraries.py")
     return _server_of_workers([str(program), _search_path()])
 
@@ -350,15 +362,27 @@ def _server_of_workers(libraries: Sequence[object] = ()) -> ForkServer:
     )
 
 
-def prepare_commands() -> list[int]:
-    """Have what commands start forked, too; return the descriptors that they need for that.
+def _inside() -> list[ForkServer]:
+    """Those that fork what commands start."""
+    return [_interpreters(), _workers(), workers_with_torch(), _package_tests()]
 
-    This is for the process that they are forked from.
+
+def start_servers() -> None:
+    """Start all servers, for all that is forked from this process. Each imports nothing until it is asked."""
+    if _can_fork():
+        _commands()
+
+
+def prepare_commands(started: Mapping[str, tuple[int, int]]) -> list[int]:
+    """Have what commands start forked, too, by the servers that are there where these are as here.
+
+    This is for the process that commands are forked from. Returns the descriptors that they need for that.
     """
-    servers = [_interpreters(), _workers(), _workers_with_torch(), _package_tests()]
+    _inherited.update(started)
     subprocess.Popen = Popen  # type: ignore[misc]
+    kept = [each.requests.fileno() for each in _inside()]
     server.forget_tests()
-    return [each.requests.fileno() for each in servers]
+    return kept
 
 
 @cache

@@ -177,19 +177,18 @@ def run(asked: dict[str, Any], run_factory: Callable[..., NoReturn] | None) -> N
 
 
 def serve(requests: socket.socket, told: dict[str, Any]) -> None:
-    """Import what is told, and fork until nobody is there to ask any more."""
+    """When first asked, import what is told; then fork until nobody is there to ask any more."""
     kept: Sequence[int] = ()
-    run_factory = None
-    if told["prepare"]:
-        folder, module = told["prepare"]
-        sys.path.insert(0, folder)
-        kept = importlib.import_module(module).prepare_commands()
-        del sys.path[0]
-    import_ahead(told["path"], told["modules"], told["never"])
     with suppress(KeyboardInterrupt):
-        if told["libraries"] and requests.recv(1, socket.MSG_PEEK):
-            # Only now: many tests run no such factory.
-            run_factory = _factories(told)
+        if not requests.recv(1, socket.MSG_PEEK):
+            return
+        if told["prepare"]:
+            folder, module, started = told["prepare"]
+            sys.path.insert(0, folder)
+            kept = importlib.import_module(module).prepare_commands(started)
+            del sys.path[0]
+        import_ahead(told["path"], told["modules"], told["never"])
+        run_factory = _factories(told) if told["libraries"] else None
         asked = Forks(requests).next_process(kept)
         if asked is not None:
             run(asked, run_factory)
