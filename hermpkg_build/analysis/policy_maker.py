@@ -41,7 +41,7 @@ class Wishes:
     A name is that of a distribution or of a top-level module. `failures` are the distributions whose code
     has failed in a package, with the reason. Unless `for_own`, names say nothing of one's own code. `loaded`
     are the modules that this process has loaded when the model has run in it, None where it has not; where
-    what is asked to be extern `may_lack`, it counts as not loaded.
+    what is asked to be extern `may_lack`, it counts as not loaded. What `matters` counts as loaded anyway.
     """
 
     rules: Sequence[PolicyRule] = ()
@@ -50,6 +50,7 @@ class Wishes:
     for_own: bool = True
     loaded: Collection[str] | None = None
     may_lack: bool = False
+    matters: Collection[str] = ()
 
     def asked(self, name: str, modules: Iterable[str]) -> Policy | None:
         """What is to become of a distribution or a module."""
@@ -211,7 +212,8 @@ class _Maker:
         asked = {module for each in known if each.asked is Policy.EXTERN for module in each.modules}
         lacking = asked if self._wishes.may_lack else ()
         loaded = [name for name in self._wishes.loaded if {name, *parents_of(name)}.isdisjoint(lacking)]
-        yield from unused_distributions(self._walk.graph, known, loaded, self._required_by)
+        used = [*loaded, *self._wishes.matters]
+        yield from unused_distributions(self._walk.graph, known, used, self._required_by)
 
     def _required_by(self, name: str) -> Collection[str]:
         if name not in self._requirements:

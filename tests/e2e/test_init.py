@@ -427,6 +427,65 @@ def test_what_the_example_does_without_is_left_out_and_need_not_be_there(
     assert not recwarn.list
 
 
+SEVERAL = """
+import importlib.util
+import os
+
+import lib
+
+
+class Model:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __call__(self, x):
+        if self.kind == "fails" and importlib.util.find_spec("fifth") is None:
+            raise ModuleNotFoundError("No module named 'fifth'", name="fifth")
+        if self.kind == "either":
+            there = [importlib.util.find_spec(name) is not None for name in ("first", "fifth")]
+            return [x, any(there)]
+        wanted = {"one": ["third"], "two": ["first", "fifth"]}.get(self.kind, [])
+        there = [importlib.util.find_spec(name) is not None for name in wanted]
+        return [x, *there, os.urandom(8) if self.kind == "another" else None]
+
+
+def make(kind):
+    return Model(kind)
+
+
+def example():
+    return 1
+"""
+NAMES = ["first", "second", "third", "fourth", "fifth"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        ("one", ["third"]),
+        ("two", ["fifth", "first"]),
+        ("either", ["first"]),
+        ("fails", ["fifth"]),
+        ("another", NAMES),
+    ],
+)
+def test_only_what_matters_of_what_the_example_did_not_load_is_required(plain, tmp_path, kind, needed):
+    """Found by runs without parts of it; where the model is another each time, all of it is."""
+    imports = "".join(f"def {name}():\n    import {name}\n" for name in NAMES)
+    for name in NAMES:
+        install(tmp_path / "site", name, "")
+    install(tmp_path / "site", "lib", imports)
+    plain.write("net.py", SEVERAL)
+    words = ["--arg", f'kind="{kind}"', "--dry-run"]
+    outcome = plain.run("init", "net:make", *words, env={"PYTHONPATH": str(tmp_path / "site")})
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    optional = outcome.stdout.partition("extern(")[2].partition("optional = True")[0]
+    assert [name for name in sorted(NAMES) if f'"{name}.**"' not in optional] == sorted(needed)
+    is_told = f"needed{'':14}{', '.join(needed)}: the example did not load it" in outcome.stdout
+    assert is_told == (kind != "another"), outcome.stdout
+    assert ("was not found out" in outcome.stderr) == (kind == "another")
+
+
 @pytest.mark.parametrize("fault", ["asks", "no example"])
 def test_what_may_matter_is_no_less_than_without_an_example(sparing, tmp_path, fault):
     """Where the outputs are others without it, and where nothing has shown that they are not."""

@@ -64,10 +64,8 @@ def note_unproven(build: Build, target: ModelPackage, environment: LockedEnviron
     if names:
         build.note_once(
             "environment without hashes",
-            f"{target.label} records which versions it is built with, but no hashes of "
-            f"{listed(names, _MOST_NAMED)}, as there is no lock\n"
-            "to record hashes too: "
-            f"{pasteable('hermpkg', 'env', str(target.label))} --resolve -o pylock.toml",
+            f"{target.label} records versions, but no hashes of {listed(names, _MOST_NAMED)}; "
+            f"for those: {pasteable('hermpkg', 'env', str(target.label))} --resolve -o pylock.toml",
         )
 
 

@@ -142,6 +142,7 @@ class _Init:
             ),
             self._request.cache_directory,
             self._request.jobs,
+            tell,
         )
         configs = sources_as_data(trial.sources_read, trial.used, self._layout.source_roots)
         resources = [path for path in (*trial.read, *configs) if _may_be_resource(path)]
@@ -364,6 +365,12 @@ class _Init:
             ),
         )
         yield from told_by_reason(trial.decisions)
+        if trial.matter:
+            names = listed(trial.matter, _SHOWN)
+            yield (
+                "needed",
+                f"{names}: the example did not load it, and the model is another, or fails, without",
+            )
         read = [f"{folder.path}/{name}".lstrip("/") for folder in folders for name in folder.resources]
         if read:
             yield "resources", f"{listed(read, _SHOWN)}: the factory read them"
@@ -382,6 +389,11 @@ class _Init:
             yield f"the factory read {listed(hidden, _SHOWN)}, which is not in the artifact: it is a tool's"
         if not self._request.weights:
             yield from self._notes_on_weights(resources)
+        if trial.untried:
+            yield (
+                f"the example did not load {listed(trial.untried, _SHOWN)}, and the model is another without"
+                " all of that: which of it matters was not found out, so that all of it stays"
+            )
         if trial.note:
             more = "; what an example() beside the factory shows it to do without stays outside, too"
             yield trial.note + ("" if trial.has_example else more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -27,19 +27,19 @@ from hermpkg_build.engine.journal import Journal
 from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.targets.artifact_contents import imports_of
 from hermpkg_build.engine.targets.model import model_request
-from hermpkg_build.errors import ActionError, LoadingError
+from hermpkg_build.errors import LoadingError
 from hermpkg_build.factories.failures import FactoryError
 from hermpkg_build.factories.make import make_model_object
-from hermpkg_build.factories.request import ModelObject, ModelRequest
+from hermpkg_build.factories.request import ModelObject
 from hermpkg_build.generate.decided import check_names, note_on_size
 from hermpkg_build.generate.made_report import versions_needed
+from hermpkg_build.generate.project.runs_without import RunsWithout
 from hermpkg_build.loading.declared_modules import declared_modules, module_name
 from hermpkg_build.loading.workspace import Workspace
 from hermpkg_build.store.cache import open_cache
 
 if TYPE_CHECKING:
     from hermpkg_build.source.known_facts import FactsStore
-    from hermpkg_build.store.content import ContentStore
 
 _MOST_FILES = 1_000
 """A folder of more files than that holds data, which no target lists."""
@@ -75,7 +75,9 @@ class Trial:
     `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual;
     `has_example` says whether a call has shown what the model does without. `used`
     are the files of the workspace that are packed or that the factory imported, `read` its data files that it
-    read, `sources_read` its sources, run or read; `missed` are paths that it looked for where it runs.
+    read, `sources_read` its sources, run or read; `missed` are paths that it looked for where it runs. Of the
+    distributions that the example did not load, those `matter` without which it is another, and of those
+    `untried` nobody knows which of them do.
     """
 
     decisions: Sequence[Decision]
@@ -87,14 +89,18 @@ class Trial:
     read: Sequence[str]
     sources_read: Sequence[str]
     missed: Sequence[str]
+    matter: Sequence[str] = ()
+    untried: Sequence[str] = ()
 
 
-def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
+def try_model(
+    request: TrialRequest, cache_directory: str, jobs: int, tell: Callable[[str], None] = lambda _: None
+) -> Trial:
     """Make the model, call it with its example, and decide on what it needs.
 
     A factory that looks for files by their paths from the root of the project is run again with these, as
-    with declared ones. Raises FactoryError where the factory fails, and
-    LocalEnvironmentError.
+    with declared ones. People are told by `tell` where it is run more often than once or twice. Raises
+    FactoryError where the factory fails, and LocalEnvironmentError.
     """
     with closing(open_cache(cache_directory)) as store:
         context, model, package = _in_memory(request, SourceTree(store.digests), store.facts, jobs)
@@ -112,34 +118,24 @@ def try_model(request: TrialRequest, cache_directory: str, jobs: int) -> Trial:
                 if not more:
                     break
             given |= more
-        wishes = Wishes(named=request.named)
         asked = replace(asked, resources=tuple(sorted(given)))
-        for may_lack in ((True, False) if request.named else (False,)) if made.output else ():
-            loaded = {each.module for each in made.observed_modules}
-            sparing = replace(wishes, loaded=loaded, may_lack=may_lack)
-            trial = _decide(context, package, made, given, sparing)
-            if _does_without(trial.decisions, asked, made, store.content):
-                return trial
-        return _decide(context, package, made, given, wishes)
-
-
-def _does_without(
-    decisions: Sequence[Decision], request: ModelRequest, made: ModelObject, content: ContentStore
-) -> bool:
-    """Whether the model is the same and gives the same where what is optional is not installed."""
-    optional = [each for each in decisions if each.is_optional]
-    if not optional:
-        return True
-    hidden = replace(
-        request,
-        hidden=tuple(module for each in optional for module in each.modules),
-        hidden_distributions=tuple(each.name for each in optional if each.version),
-    )
-    try:
-        without = make_model_object(hidden, content)
-    except (FactoryError, ActionError):
-        return False
-    return (without.pickle, without.storages, without.output) == (made.pickle, made.storages, made.output)
+        wishes = Wishes(named=request.named)
+        trial = _decide(context, package, made, given, wishes)
+        if not made.output:
+            return trial
+        loaded = {each.module for each in made.observed_modules}
+        sparing = replace(wishes, loaded=loaded, may_lack=True)
+        runs, matter = RunsWithout(asked, made, store.content, tell), dict[str, Sequence[str]]()
+        while True:
+            sparing = replace(sparing, matters=[module for modules in matter.values() for module in modules])
+            spared = _decide(context, package, made, given, sparing)
+            optional = [each for each in spared.decisions if each.is_optional]
+            mattering = runs.what_matters(optional)
+            if mattering is None:
+                return replace(trial, untried=[each.name for each in optional])
+            if not mattering:
+                return replace(spared, matter=sorted(matter))
+            matter.update({each.name: each.modules for each in mattering})
 
 
 def _files_at(paths: Sequence[str], root: str) -> set[str]:
