@@ -403,7 +403,7 @@ def _pid_of(fork: early_fork.Fork) -> int:
     answer = b""
     while not answer.endswith(b"}"):
         answer = fork.connection.recv(1 << 10, socket.MSG_PEEK)
-    return int(json.loads(answer[4:])["pid"])
+    return int(json.JSONDecoder().raw_decode(answer[4:].decode(errors="replace"))[0]["pid"])
 
 
 def test_a_process_forked_early_runs_the_first_factory(early: int, warm: Warm) -> None:
@@ -520,6 +520,42 @@ def test_a_process_that_is_ready_and_killed_costs_only_time(ready: Ready) -> Non
     made = ready.make(ready.request)
     assert isinstance(made, tuple)
     assert made[0] != ready.pid
+
+
+@pytest.fixture
+def seeking(warm: Warm) -> None:
+    """The library `one` does without a module that it looks for."""
+    warm.library("one/part.py", "try:\n    import maybe\nexcept ImportError:\n    pass\nX = 1\n")
+
+
+def test_a_process_that_is_unfit_when_it_gets_ready_ends_by_itself_and_costs_only_time(
+    seeking: None, early: int, warm: Warm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = early_fork._early
+    early_fork.drop_early()
+    modules = {**warm.models.modules(), "maybe": str(warm.models.write("elsewhere/maybe.py", ""))}
+    monkeypatch.setattr(warm.models, "modules", lambda: modules)
+    ready = Ready(warm, path, tmp_path / "ran")
+    assert _gone(ready.pid)
+    assert ready.has_run() == ""
+    made = ready.make(ready.request)
+    assert isinstance(made, tuple)
+    assert made[0] != ready.pid
+    ready.warm.processes.close()
+    assert (ready.has_run(), os.listdir(ready.tmp)) == ("1", [])
+
+
+def test_a_process_that_was_ready_and_is_unfit_in_the_end_costs_only_time(ready: Ready, warm: Warm) -> None:
+    warm.models.write(
+        "net.py", "import gc, one, os\ndef make(): return os.getpid(), len(gc.get_objects()) > 0"
+    )
+    made = ready.make(ready.request)
+    assert isinstance(made, tuple)
+    assert made[0] != ready.pid
+    assert warm.processes.refused == ["hermpkg: the garbage collector was asked for objects"]
+    ready.warm.processes.close()
+    assert _is_gone(ready.pid)
+    assert os.listdir(ready.tmp) == []
 
 
 def test_a_process_that_is_ready_sees_no_file_that_was_opened_before(ready: Ready, warm: Warm) -> None:
