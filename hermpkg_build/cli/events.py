@@ -124,6 +124,8 @@ def test_json(result: PackageTestResult) -> dict[str, Json]:
 class Recorder(BuildObserver):
     """An observer that makes an event of everything, and gives it to sinks."""
 
+    notes_times: bool = True
+
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = tuple(sinks)
         self._began = time.perf_counter()

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from hermpkg_build.engine.observer import DRAWING
+
 _PERIOD_S = 0.1
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 _ERASE_BELOW = "\r\x1b[J"
@@ -33,7 +35,7 @@ class LiveLines:
     def start(self) -> None:
         """Show the lines from a moment after now on, so that what is done at once leaves no flicker."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._redraw, name="hermpkg-progress", daemon=True)
+            self._thread = threading.Thread(target=self._redraw, name=DRAWING, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from hermpkg_build.cli.console import Console
 from hermpkg_build.cli.target_line import target_line
 from hermpkg_build.core.texts import counted, size_text
-from hermpkg_build.engine.observer import BuildObserver
+from hermpkg_build.engine.observer import DRAWING, BuildObserver
 
 if TYPE_CHECKING:
     from hermpkg_build.cli.live import LiveLines
@@ -206,7 +206,7 @@ class Pulse:
 
     def start(self) -> None:
         """Begin to look whether something is to be said."""
-        threading.Thread(target=self._beat, name="hermpkg-progress", daemon=True).start()
+        threading.Thread(target=self._beat, name=DRAWING, daemon=True).start()
 
     def stop(self) -> None:
         """Say nothing more."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from stat import S_ISDIR, S_ISREG
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.listings import list_folder, listing_bytes
 from hermpkg_build.disk.signatures import FileSignature, is_settled, signature_of
 from hermpkg_build.disk.unchanged_files import changed_while_read, hash_file, read_file
+
+_V = TypeVar("_V")
 
 _NOTHING: Mapping[str, bool] = {}
 _NO_FOLDER = Digest.of(listing_bytes(None))
@@ -36,6 +39,16 @@ class RecordedDigests(Protocol):
     def forget(self, path: str) -> None:
         """Remove the record of a file."""
         ...
+
+
+class Seen(NamedTuple):
+    """What a tree has seen, all or since some time: plain values, which another process can be sent."""
+
+    digests: list[tuple[str, str, int]]
+    signatures: list[tuple[str, FileSignature]]
+    listings: list[tuple[str, dict[str, bool] | None]]
+    shared: list[str]
+    coded: list[str]
 
 
 class SourceTree:
@@ -63,8 +76,8 @@ class SourceTree:
         self._listings: dict[str, Mapping[str, bool] | None] = {}
         self._listing_digests: dict[str, Digest] = {}
         self._digests: dict[str, Digest] = {}
-        self._shared: set[str] = set()
-        self._coded: set[str] = set()
+        self._shared: dict[str, None] = {}
+        self._coded: dict[str, None] = {}
         self._signatures: dict[str, FileSignature] = {}
         self._lock = threading.Lock()
 
@@ -110,7 +123,7 @@ class SourceTree:
 
     def read(self, path: str) -> bytes:
         """The bytes of a file. Raises OSError; a file that is absent is observed to be absent."""
-        self._shared.add(path)
+        self._shared[path] = None
         return self.read_for_targets(path)
 
     def read_for_targets(self, path: str) -> bytes:
@@ -128,7 +141,7 @@ class SourceTree:
 
     def digest(self, path: str) -> Digest:
         """The digest of a file's bytes, from the index where that has its signature. Raises as `read`."""
-        self._shared.add(path)
+        self._shared[path] = None
         return self.digest_for_targets(path)
 
     def digest_for_targets(self, path: str) -> Digest:
@@ -147,7 +160,7 @@ class SourceTree:
 
     def digests(self, paths: Sequence[str]) -> list[Digest]:
         """The digests of many files, in their order; faster than one by one. Raises as `read`."""
-        self._shared.update(paths)
+        self._shared.update(dict.fromkeys(paths))
         return self.digests_for_targets(paths)
 
     def digests_for_targets(self, paths: Sequence[str]) -> list[Digest]:
@@ -161,17 +174,17 @@ class SourceTree:
 
     def read_for_code(self, path: str) -> bytes:
         """As `read`, of a module of which only the code counts: see `files_by_text`."""
-        self._coded.add(path)
+        self._coded[path] = None
         return self.read_for_targets(path)
 
     def digest_for_code(self, path: str) -> Digest:
         """As `digest`, of a module of which only the code counts: see `files_by_text`."""
-        self._coded.add(path)
+        self._coded[path] = None
         return self.digest_for_targets(path)
 
     def shared_files(self) -> frozenset[str]:
         """The files of which it is not known which targets rest on what is in them."""
-        return frozenset(self._shared | self._coded)
+        return frozenset([*self._shared, *self._coded])
 
     def files_by_text(self) -> frozenset[str]:
         """Those of `shared_files` whose every byte may count, not only the code that they are."""
@@ -238,6 +251,45 @@ class SourceTree:
                 if is_settled(signature, self.started_ns)
             }
 
+    def seen(self, since: Sequence[int] = (0, 0, 0, 0, 0)) -> tuple[Seen, Sequence[int]]:
+        """Return what was seen since an earlier call, which gave the numbers `since`; and those of now."""
+        with self._lock:
+            known: list[Mapping[str, Any]]
+            known = [self._digests, self._signatures, self._listings, self._shared, self._coded]
+            digests, signatures, listings, shared, coded = map(_behind, known, since)
+            seen = Seen(
+                [(path, digest.hash, digest.size) for path, digest in digests],
+                [*signatures],
+                [(folder, None if entries is None else dict(entries)) for folder, entries in listings],
+                [path for path, _ in shared],
+                [path for path, _ in coded],
+            )
+            return seen, [*map(len, known)]
+
+    def take(self, seen: Seen) -> bool:
+        """Have seen what the tree of another process has seen.
+
+        False, and nothing of it, where anything was seen otherwise here: it has changed meanwhile.
+        """
+        digests = {path: Digest(hash_, size) for path, hash_, size in seen.digests}
+        with self._lock:
+            if any(self._digests.get(path, digest) != digest for path, digest in digests.items()):
+                return False
+            if any(self._listings.get(folder, entries) != entries for folder, entries in seen.listings):
+                return False
+            new = [entry for entry in seen.signatures if entry[0] not in self._signatures]
+            _add(self._digests, digests)
+            _add(self._listings, dict(seen.listings))
+            self._signatures.update(new)
+            self._shared.update(dict.fromkeys(seen.shared))
+            self._coded.update(dict.fromkeys(seen.coded))
+        if self._index is not None:
+            self._index.load({path.rpartition("/")[0] for path, _ in new if path in digests})
+            for path, signature in new:
+                if path in digests and is_settled(signature, self.started_ns):
+                    self._index.record(path, signature, digests[path])
+        return True
+
     def _digest(self, path: str) -> Digest:
         if path in self._given:
             return self._digests.setdefault(path, Digest.of(self._given[path]))
@@ -280,6 +332,16 @@ class SourceTree:
                 self._index.forget(path)
             raise changed_while_read(path)
         return first
+
+
+def _add(known: dict[str, _V], more: Mapping[str, _V]) -> None:
+    """Add to what is known what is not."""
+    known.update((key, value) for key, value in more.items() if key not in known)
+
+
+def _behind(known: Mapping[str, Any], count: int) -> Iterator[tuple[str, Any]]:
+    """Give the entries of a mapping that grows, without the first ones."""
+    return islice(known.items(), count, None)
 
 
 def listing_digest(entries: Mapping[str, bool] | None) -> Digest:

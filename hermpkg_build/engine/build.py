@@ -21,6 +21,7 @@ from hermpkg_build.engine.inputs import workspace_inputs
 from hermpkg_build.engine.plan import plan_steps
 from hermpkg_build.engine.results import BuildResult
 from hermpkg_build.engine.scheduler import DependencyFailedError, Scheduler
+from hermpkg_build.engine.second_process import further_processes
 from hermpkg_build.engine.targets.model_package import model_objects
 from hermpkg_build.engine.targets.table import build_target
 from hermpkg_build.engine.wheel_check import warn_of_wheels
@@ -202,8 +203,8 @@ def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
         build.request.jobs, partial(build_target, build), keep_going=build.request.keep_going
     )
     try:
-        with _read_ahead(build, labels):
-            return scheduler.run(labels)
+        with further_processes(build, labels) as processes, _read_ahead(build, labels, processes):
+            return scheduler.run(labels, processes)
     except BaseException:
         build.cancel()
         # This process must not end before its threads have stopped the children that they started.
@@ -211,15 +212,18 @@ def _outcomes(build: Build, labels: Sequence[Label]) -> Outcomes:
         raise
 
 
-def _read_ahead(build: Build, labels: Sequence[Label]) -> AbstractContextManager[object]:
+def _read_ahead(
+    build: Build, labels: Sequence[Label], processes: Sequence[object]
+) -> AbstractContextManager[object]:
     """Return a context in which the sources of many small targets are analysed ahead, by other processes.
 
-    Targets with many modules let several processes analyse them by themselves. To take what another process
-    has found takes as long as to find it by the scanner in C.
+    Where further `processes` build whole targets, nothing is left for these. Targets with many modules let
+    several processes analyse them by themselves. To take what another process has found takes as long as to
+    find it by the scanner in C.
     """
     context = build.context
     modules: list[DeclaredModule] = []
-    for label in labels if build.request.jobs > 1 else ():
+    for label in labels if build.request.jobs > 1 and not processes else ():
         if isinstance(context.targets[label], PythonModules):
             with suppress(HermpkgError):
                 own = context.modules_of_target(label)

@@ -19,6 +19,7 @@ from hermpkg_build.errors import LoadingError
 
 if TYPE_CHECKING:
     from hermpkg_build.core.digest import Digest
+    from hermpkg_build.core.relayed import Relayed
     from hermpkg_build.disk.processes import Children
     from hermpkg_build.disk.source_tree import SourceTree
     from hermpkg_build.engine.code_states import CodeStates
@@ -213,8 +214,9 @@ class Build:
     Nothing of it is replaced while it lasts. Tasks use it from several threads, and what they share is
     locked inside. `labels` are those of the request, in its order; `build_files` lists the BUILD files that
     were loaded; `environment_inputs` returns the inputs of every action that runs code; `note_once` tells
-    people a text about a subject, once in a workspace; `started` is a time of `time.perf_counter`; `warm` are
-    the processes that fork factories, None where each has one started for it alone.
+    people a text about a subject, once in a workspace; `kept` are parts of the cache that note what they are
+    given; `started` is a time of `time.perf_counter`; `warm` are the processes that fork factories, None
+    where each has one started for it alone.
     """
 
     request: BuildRequest
@@ -230,6 +232,7 @@ class Build:
     children: Children
     environment_inputs: Callable[[], Mapping[str, str]]
     note_once: Callable[[str, str], None]
+    kept: Mapping[str, Relayed]
     shared: RemoteCache | None = None
     executor: ModelExecutor | None = None
     warm: WarmProcesses | None = None

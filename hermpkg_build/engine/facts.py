@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.module_roles import ModuleKind, Origin
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.errors import AnalysisError, Location
 from hermpkg_build.source.known_facts import WORTH_PROCESSES, FactsStore, KnownFacts
 from hermpkg_build.source.source_facts import Source, SourceFacts, facts_of_source
@@ -30,7 +31,7 @@ class FactsPacks(Protocol):
         ...
 
 
-class CachedFacts:
+class CachedFacts(Relayed):
     """The facts provider of a build, used by all its targets so that each source is read once.
 
     Who asks for facts notes that it rests on the sources.
@@ -55,7 +56,7 @@ class CachedFacts:
         self._packs = packs
         self._packed: dict[str, dict[Digest, None]] = {}
         self._outdated: set[str] = set()
-        self._found_out: set[Digest] = set()
+        self._found_out: set[str] = set()
         self._facts = KnownFacts(cache, jobs, read=tree.read_for_targets)
         self._told: set[str] = set()
         self._telling = threading.Lock()
@@ -81,12 +82,12 @@ class CachedFacts:
             sources = dict(zip(digests, modules, strict=True))
             self._learn_known(modules, digests)
             missing = {digest for digest in digests if digest not in self._facts}
+            self._note_found_out([digest.hash for digest in missing])
             self._facts.work_out({digest: _source(sources[digest], read.get(digest)) for digest in missing})
-            self._note_found_out(missing)
             for digest, data in read.items():
                 if data is not None:
                     self._keep(digest, data)
-            self._tell(modules, digests, missing)
+            self._tell([(module.path, module.name) for module in modules])
             return [self._facts[digest] for digest in digests]
 
     def unknown_of(self, modules: Sequence[ModuleSource]) -> dict[Digest, Source]:
@@ -102,10 +103,10 @@ class CachedFacts:
     def take(self, modules: Sequence[ModuleSource], encoded: Mapping[Digest, bytes]) -> None:
         """Keep facts of `modules` that another process has worked out."""
         digests = [self._tree.digest_for_targets(module.path) for module in modules]
+        self._note_found_out([digest.hash for digest in encoded])
         self._facts.put(encoded)
-        self._note_found_out(encoded)
-        told = [pair for pair in zip(modules, digests, strict=True) if pair[1] in encoded]
-        self._tell([module for module, _ in told], [digest for _, digest in told], encoded)
+        told = [module for module, digest in zip(modules, digests, strict=True) if digest in encoded]
+        self._tell([(module.path, module.name) for module in told])
 
     def _learn_known(self, modules: Sequence[ModuleSource], digests: Sequence[Digest]) -> None:
         """Learn the facts that the cache or the packs know."""
@@ -128,12 +129,13 @@ class CachedFacts:
             self._packed.setdefault(name, {})[digest] = None
         self._facts.learn(packs.find({digest: name for name, digest in sources if digest not in self._facts}))
         self._outdated.update(
-            name for name, digest in sources if digest in self._found_out or digest not in self._facts
+            name for name, digest in sources if digest.hash in self._found_out or digest not in self._facts
         )
 
-    def _note_found_out(self, digests: Iterable[Digest]) -> None:
-        if self._packs is not None:
-            self._found_out.update(digests)
+    @relayed
+    def _note_found_out(self, hashes: Sequence[str]) -> None:
+        """Note sources that this build analyses, by their hashes."""
+        self._found_out.update(hashes)
 
     def share(self) -> None:
         """Add the facts that this build had to find out itself to the packs."""
@@ -144,21 +146,29 @@ class CachedFacts:
             for name in outdated:
                 self._packs.add(name, self._facts.encoded(self._packed[name]))
 
-    def _tell(
-        self, modules: Sequence[ModuleSource], digests: Sequence[Digest], missing: Collection[Digest]
-    ) -> None:
+    def _tell(self, sources: Sequence[tuple[str, str]]) -> None:
+        """Tell of sources, by their paths and the names of their modules, those that were not told of.
+
+        Which these are knows only the process that tells: targets before this one can be built elsewhere.
+        """
+        if self.relay is not None:
+            self.tell_of(sources)
+        elif new := [source for source in sources if source[0] not in self._told]:
+            self.tell_of(new)
+
+    @relayed
+    def tell_of(self, sources: Sequence[tuple[str, str]]) -> None:
+        """Tell of each of `sources` once whether it was analysed for this build."""
+        if self.relay is not None:
+            return
         with self._telling:
-            new = {
-                module.path: (module, digest)
-                for module, digest in zip(modules, digests, strict=True)
-                if module.path not in self._told
-            }
+            new = {path: name for path, name in sources if path not in self._told}
             self._told.update(new)
-        for module, digest in new.values():
-            if digest in missing:
-                self._journal.action_ran("analyse", module.name, ("its source was not analysed before",))
+        for path, name in new.items():
+            if self._tree.digest_for_targets(path).hash in self._found_out:
+                self._journal.action_ran("analyse", name, ("its source was not analysed before",))
             else:
-                self._journal.action_recalled("analyse", module.name)
+                self._journal.action_recalled("analyse", name)
 
 
 def _source(module: ModuleSource, data: bytes | None = None) -> Source:

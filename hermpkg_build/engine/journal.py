@@ -9,18 +9,19 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.engine.executed import ExecutedAction, RemoteCounts
+from hermpkg_build.engine.observer import BuildObserver
 from hermpkg_build.engine.resting import Working
 from hermpkg_build.engine.results import ActionCounts, TargetResult
 
 if TYPE_CHECKING:
     from hermpkg_build.engine.durations import Durations
-    from hermpkg_build.engine.observer import BuildObserver
     from hermpkg_build.engine.test_results import PackageTestResult
     from hermpkg_build.errors import HermpkgError
 
 
-class Journal:
+class Journal(Relayed):
     """Takes reports from any thread and tells the observer one at a time."""
 
     def __init__(self, observer: BuildObserver) -> None:
@@ -36,6 +37,15 @@ class Journal:
         self._shared: Counter[str] = Counter()
         self._began: dict[tuple[str, str, int], float] = {}
         self.durations: dict[tuple[str, str], float] = {}
+
+    @property
+    def notes_times(self) -> bool:
+        """Whether the observer notes when it is told of something, so that nothing may be told later."""
+        return self._observer.notes_times
+
+    def tell_nobody(self) -> None:
+        """Leave it to whom calls are relayed to tell people."""
+        self._observer = BuildObserver()
 
     def steps_planned(self, steps: int, jobs: int, expected: Durations) -> None:
         """Report what is to be made, and how long that took before."""
@@ -58,18 +68,21 @@ class Journal:
             with self._lock:
                 self._observer.phase_finished(kind, subject)
 
+    @relayed
     def action_started(self, kind: str, subject: str) -> None:
         """Report that an action begins to run, in this thread."""
         with self._lock:
             self._began[kind, subject, threading.get_ident()] = time.perf_counter()
             self._observer.action_started(kind, subject)
 
+    @relayed
     def action_failed(self, kind: str, subject: str) -> None:
         """Report that an action that had begun in this thread gave no result."""
         with self._lock:
             self._began.pop((kind, subject, threading.get_ident()), None)
             self._observer.action_failed(kind, subject)
 
+    @relayed
     def action_ran(
         self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
     ) -> None:
@@ -79,18 +92,25 @@ class Journal:
         )
         with self._lock:
             began = self._began.pop((kind, subject, threading.get_ident()), None)
-            if began is not None:
-                self.durations[kind, subject] = time.perf_counter() - began
             self._run[kind] += 1
             self._executed.append(executed)
             self._observer.action_finished(kind, subject, cached=False, where=where)
+        if began is not None:
+            self.action_took(kind, subject, time.perf_counter() - began)
 
+    @relayed
+    def action_took(self, kind: str, subject: str, seconds: float) -> None:
+        """Note how long an action took that ran."""
+        self.durations[kind, subject] = seconds
+
+    @relayed
     def action_recalled(self, kind: str, subject: str) -> None:
         """Report that a cache had the result of an action."""
         with self._lock:
             self._cached[kind] += 1
             self._observer.action_finished(kind, subject, cached=True)
 
+    @relayed
     def target_finished(self, result: TargetResult) -> None:
         """Report that the artifact of a target is in place."""
         with self._lock:
@@ -106,6 +126,7 @@ class Journal:
         with self._lock:
             self._observer.test_finished(result)
 
+    @relayed
     def warn(self, text: str, *, about: Collection[str] = ()) -> None:
         """Tell people something once, also when a later build of the same words finds nothing changed.
 
@@ -122,11 +143,13 @@ class Journal:
             self._lacks_notes = True
             self.warn(f"cannot keep notes for the next build: {error}")
 
+    @relayed
     def warn_for_this_build(self, text: str) -> None:
         """Tell people something about this build alone, which a later build does not repeat."""
         with self._lock:
             self._observer.warning(text)
 
+    @relayed
     def note(self, text: str) -> None:
         """Tell people something about this build that is no warning."""
         with self._lock:

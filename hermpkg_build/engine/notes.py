@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hermpkg_build.core.canonical_json import loads
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.core.json_codec import from_json, to_json
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular, read_limited
 from hermpkg_build.disk.replacing import replace_file
@@ -39,7 +40,7 @@ class ArtifactNote:
     signature: FileSignature | None
 
 
-class NoteBook:
+class NoteBook(Relayed):
     """The notes of one workspace, for any number of threads.
 
     A lost or damaged note costs an explanation, never a byte; one that cannot be kept is a warning. The
@@ -86,7 +87,7 @@ class NoteBook:
 
     def keep_artifact(self, label: Label, path: str, digest: Digest, signature: FileSignature | None) -> None:
         """Note that the artifact of a target is at `path`, with the `signature` that vouches for it there."""
-        self._signatures[path] = digest.hash, signature
+        self._vouch(path, digest.hash, signature)
         note = ArtifactNote(path=path, digest=digest, signature=signature)
         text = json.dumps(to_json(note)).encode(errors="surrogateescape")
         self._write(self._path(str(label), _ARTIFACT), text)
@@ -103,7 +104,7 @@ class NoteBook:
         if signature is None:
             return False
         if note is not None and (note.path, note.signature) == (path, signature):
-            self._signatures[path] = note.digest.hash, signature
+            self._vouch(path, note.digest.hash, signature)
             return note.digest == digest
         if signature[0] != digest.size:
             return False
@@ -114,6 +115,10 @@ class NoteBook:
         if found == digest:
             self.keep_artifact(label, path, digest, signature)
         return found == digest
+
+    @relayed
+    def _vouch(self, path: str, sha256: str, signature: FileSignature | None) -> None:
+        self._signatures[path] = sha256, signature
 
     def _write(self, path: str, data: bytes) -> None:
         try:

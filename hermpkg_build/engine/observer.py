@@ -12,12 +12,19 @@ if TYPE_CHECKING:
     from hermpkg_build.errors import HermpkgError
 
 
+DRAWING = "hermpkg-progress"
+"""How threads are called that only draw what observers were told: builds may be forked beside them."""
+
+
 class BuildObserver:
     """An observer that does nothing; others override what they want to hear of.
 
     The engine calls one method at a time. `kind` is an action's kind (``analyse``, ``make-model``,
     ``assemble``, ``test``), `subject` its target's label or its module's name.
     """
+
+    notes_times: bool = False
+    """Whether it notes when it is told of something."""
 
     def steps_planned(self, steps: int, jobs: int, expected: Durations) -> None:
         """Note that the targets are loaded: so many models, artifacts and tests may have to be made.
@@ -82,6 +89,7 @@ class ObserverGroup(BuildObserver):
 
     def __init__(self, observers: Sequence[BuildObserver]) -> None:
         self._observers = tuple(observers)
+        self.notes_times: bool = any(each.notes_times for each in observers)
 
     def steps_planned(self, steps: int, jobs: int, expected: Durations) -> None:
         """See `BuildObserver`."""

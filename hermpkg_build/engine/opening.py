@@ -124,6 +124,7 @@ def open_build(
             children=children,
             environment_inputs=cache(partial(environment.inputs, tree)),
             note_once=partial(_note_once, workspace, store, journal),
+            kept={"facts": store.facts, "usage": store.usage},
             shared=shared,
             executor=_executor(remote, context, store, journal, children, stack),
             warm=warm_processes(context, notes, stack) if request.conditions is None else None,

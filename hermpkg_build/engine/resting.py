@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hermpkg_build.core.label import Label
+from hermpkg_build.core.relayed import Relayed, relayed
 
 
-class Resting:
+class Resting(Relayed):
     """The files that decide what becomes of targets, and no others; for any thread.
 
     What was read of a file otherwise concerns all targets (`SourceTree.shared_files`).
@@ -19,7 +20,8 @@ class Resting:
         self._files: dict[Label, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
-    def note(self, label: Label, paths: Iterable[str]) -> None:
+    @relayed
+    def note(self, label: Label, paths: Sequence[str]) -> None:
         """Note files, by absolute paths, that the target `label` rests on."""
         with self._lock:
             self._files[label] = (*self._files.get(label, ()), *paths)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import threading
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.engine.beside_snapshots import read_beside
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ TEXTS: Final = "texts"
 """What lies beside a snapshot and has the table."""
 
 
-class TextUses:
+class TextUses(Relayed):
     """What targets of this build do with texts of modules; for any thread."""
 
     def __init__(self) -> None:
@@ -38,25 +39,28 @@ class TextUses:
         self._read: set[str] = set()
         self._lock = threading.Lock()
 
-    def note_packed(self, label: str, records: Iterable[tuple[str, str]]) -> None:
+    @relayed
+    def note_packed(self, label: str, records: Sequence[tuple[str, str]]) -> None:
         """Note the files, by absolute path, that are records of the artifact `label`, by name."""
-        found = [*records]
         with self._lock:
             known = self._records.setdefault
-            self._read.update(path for path, record in found if known(path, record) != record)
-            self._packed[label] = [path for path, _ in found]
+            self._read.update(path for path, record in records if known(path, record) != record)
+            self._packed[label] = [path for path, _ in records]
 
+    @relayed
     def note_listed(self, label: str, paths: Sequence[str]) -> None:
         """Note the files, by absolute path, that make the digest of `label`."""
         with self._lock:
             self._listed[label] = paths
 
-    def note_searched(self, paths: Iterable[str]) -> None:
+    @relayed
+    def note_searched(self, paths: Collection[str]) -> None:
         """Note files of which the code and the `quoted_names` decide what a target is, and nothing else."""
         with self._lock:
             self._searched.update(paths)
 
-    def note_read(self, paths: Iterable[str]) -> None:
+    @relayed
+    def note_read(self, paths: Collection[str]) -> None:
         """Note files of which any text may decide what a target is."""
         with self._lock:
             self._read.update(paths)

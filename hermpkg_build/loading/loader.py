@@ -72,6 +72,7 @@ class Loader(Closing):
         self._evaluation: Evaluation | None = None
         # The interpreter evaluates one file at a time; everything else here can be asked at once.
         self._loading = threading.RLock()
+        self._process = os.getpid()
 
     def close(self) -> None:
         """End the process that evaluates BUILD files. What is asked for later starts another."""
@@ -189,6 +190,7 @@ class Loader(Closing):
         location = target.location
         if location is None:
             return LoadingError(summary, facts=facts, next_step=next_step)
+        self._check_process()
         with self._loading:
             source = self._evaluating().graph.source(location.path)
         call = source.call_from(location)
@@ -200,7 +202,13 @@ class Loader(Closing):
             node = find_string(node, spellings) or find_string(call, spellings) or node
         return source.error(node, summary, facts=facts, next_step=next_step)
 
+    def _check_process(self) -> None:
+        """Raise RuntimeError in a fork, whose parent has the process that evaluates BUILD files."""
+        if os.getpid() != self._process:
+            raise RuntimeError("BUILD files are read by the process that has begun to read them")
+
     def _load(self, package: str) -> BuildFile | HermpkgError:
+        self._check_process()
         if not is_package_path(package):
             return LabelError(f"the folder {package!r} cannot be a package, for no label can name it")
         path = self.packages.build_file(package)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 
 from hermpkg_build.core.digest import Digest
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.disk.signatures import FileSignature
 from hermpkg_build.store.database import Database
 
@@ -83,7 +84,7 @@ class DigestIndex:
         return self._folders[folder]
 
 
-class FactsCache:
+class FactsCache(Relayed):
     """Import facts, as bytes that only the analyser understands, by the digest of the source.
 
     `version` is that of the analyser which made them. New facts stay in memory until `pending`
@@ -106,12 +107,15 @@ class FactsCache:
 
     def put_many(self, facts: Mapping[Digest, bytes], *, version: str) -> None:
         """Remember the facts of some sources."""
-        rows = {_facts_key(digest, version): data for digest, data in facts.items()}
+        self._keep({_facts_key(digest, version): data for digest, data in facts.items()})
+
+    @relayed
+    def _keep(self, rows: dict[bytes, bytes]) -> None:
         with self._lock:
             self._new.update(rows)
             self._unwritten.update(rows)
             is_full = len(self._unwritten) >= _MOST_UNWRITTEN and self._database.writable
-        if is_full:
+        if is_full and self.relay is None:
             written = self.pending()
             self._database.put_many(written)
             with self._lock:

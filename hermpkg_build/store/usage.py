@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from hermpkg_build.core.canonical_json import loads
+from hermpkg_build.core.relayed import Relayed, relayed
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import read_limited
 from hermpkg_build.disk.replacing import replace_file
@@ -28,7 +29,7 @@ _LARGEST = 1 << 30
 """Bytes of the notes of a workspace: those of thirty million entries."""
 
 
-class Usage:
+class Usage(Relayed):
     """What this process has used of the cache whose folder of entries is `root`, in any thread."""
 
     def __init__(self, root: str) -> None:
@@ -51,13 +52,17 @@ class Usage:
             return False
         except OSError:  # of another user, or read only: nothing removes it either
             return True
-        self._used.add(path)
+        self._add(path, 0)
         return True
 
     def note_written(self, path: str, size: int) -> None:
         """Note that this process has put an entry of `size` bytes at `path`."""
+        self._add(path, space_of(size))
+
+    @relayed
+    def _add(self, path: str, written: int) -> None:
         self._used.add(path)
-        self.written += space_of(size)
+        self.written += written
 
     def keep(self, workspace: str) -> None:
         """Note what was used so far as used by the workspace at an absolute path. Nothing raises."""

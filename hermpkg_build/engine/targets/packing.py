@@ -71,7 +71,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
-    build.context.texts.note_packed(str(target.label), _packed_texts(request))
+    build.context.texts.note_packed(str(target.label), [*_packed_texts(request)])
     build.context.sharing.finish(len(request.graph.nodes))
     if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -373,3 +375,46 @@ def test_absent_folders_follow_from_the_listing_that_has_not_got_them(folder: Pa
     tree.entries(str(folder))
     follow = [name for name, path in asked.items() if tree.follows_from_others(path)]
     assert follow == ["absent", "absent/inner"]
+
+
+def test_what_another_tree_has_seen_is_seen_here(tmp_path: Path, cache: Cache) -> None:
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / name).write_text(name)
+    one, other = settled_tree(cache), SourceTree()
+    other.read(str(tmp_path / "a"))
+    before = other.seen()[1]
+    other.digests_for_targets([str(tmp_path / "b")])
+    other.digest_for_code(str(tmp_path / "c"))
+    other.digest(str(tmp_path / "d"))
+    other.entries(str(tmp_path))
+    other.entries(str(tmp_path / "absent"))
+    assert one.take(pickle.loads(pickle.dumps(other.seen(before)[0])))
+    assert {os.path.basename(path) for path in one.observed_files()} == {"b", "c", "d"}
+    assert one.take(other.seen()[0])
+    assert one.observed_files() == other.observed_files()
+    assert one.observed_directories() == other.observed_directories()
+    assert one._signatures == other._signatures
+    assert one.shared_files() == other.shared_files()
+    assert one.files_by_text() == other.files_by_text()
+    for path, digest in one.observed_files().items():
+        assert cache.digests.get(path, signature_of(os.stat(path))) == digest, "nobody reads it again"
+    assert other.seen(other.seen()[1])[0] == ([], [], [], [], [])
+
+
+def test_what_another_tree_has_seen_otherwise_is_not_taken(tmp_path: Path) -> None:
+    file, folder = tmp_path / "file", tmp_path / "folder"
+    changes: list[Callable[[], object]] = [lambda: file.write_text("more"), (folder / "new").mkdir]
+    for change in changes:
+        file.write_text("one")
+        folder.mkdir(exist_ok=True)
+        one, other = SourceTree(), SourceTree()
+        one.digest(str(file))
+        one.entries(str(folder))
+        known = one.seen()
+        change()
+        (tmp_path / "third").write_text("3")
+        other.digest(str(file))
+        other.entries(str(folder))
+        other.digest(str(tmp_path / "third"))
+        assert not one.take(other.seen()[0])
+        assert one.seen() == known, "nothing of it"

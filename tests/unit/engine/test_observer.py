@@ -9,7 +9,7 @@ import pytest
 from hermpkg_build.cli.events import EVENTS, Recorder
 from hermpkg_build.engine.observer import BuildObserver, ObserverGroup
 
-METHODS = [name for name in vars(BuildObserver) if not name.startswith("_")]
+METHODS = [name for name, each in vars(BuildObserver).items() if inspect.isfunction(each)]
 
 
 @pytest.mark.parametrize("name", METHODS)

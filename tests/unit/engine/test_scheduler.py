@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -109,3 +111,87 @@ def test_an_interrupt_is_not_an_outcome() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         Scheduler(1, compute).run([1])
+
+
+class Other:
+    """Computes some of the numbers from 0 on, beside a scheduler, and fails at others."""
+
+    def __init__(self, fails: frozenset[int] = frozenset()) -> None:
+        self.fails = fails
+        self.sent: deque[list[int]] = deque()
+        self.told: list[int] = []
+
+    def can(self, key: int) -> bool:
+        return key % 5 != 0
+
+    def send(self, keys: Sequence[int]) -> None:
+        self.sent.append([*keys])
+
+    def receive(self) -> dict[int, Callable[[], str]]:
+        time.sleep(0.001)
+        return {key: partial(self.tell, key) for key in self.sent.popleft() if key not in self.fails}
+
+    def tell(self, key: int) -> str:
+        self.told.append(key)
+        return f"other {key}"
+
+
+def test_a_helper_has_the_last_keys_and_is_asked_for_values_in_their_order() -> None:
+    helper, here = Other(frozenset({93, 94, 98})), list[int]()
+
+    def compute(key: int, _: Need[int, str]) -> str:
+        time.sleep(0.001)
+        (here if key not in helper.fails else helper.told).append(key)
+        return f"here {key}"
+
+    outcomes = Scheduler(2, compute).run(range(100), [helper])
+    assert [*outcomes] == [*range(100)]
+    assert outcomes[99] == "other 99"
+    assert all(outcomes[key] == f"here {key}" for key in (0, 5, 95, 93, 94, 98))
+    assert sorted(here + helper.told) == [*range(100)], "each once"
+    assert helper.told == sorted(helper.told), "those that it cannot compute in their turn"
+
+
+@pytest.mark.parametrize("keep_going", [True, False])
+def test_what_helpers_had_behind_a_failure_counts_only_where_it_goes_on(keep_going: bool) -> None:
+    helper = Other(frozenset(range(60, 100)))
+
+    def compute(key: int, _: Need[int, str]) -> str:
+        time.sleep(0.001)
+        if key == 76:
+            raise ValueError(key)
+        return f"here {key}"
+
+    outcomes = Scheduler(2, compute, keep_going=keep_going).run(range(100), [helper])
+    assert isinstance(outcomes[76], ValueError)
+    assert outcomes.keys() >= {*range(77)} - {75}
+    assert (99 in outcomes) == keep_going
+
+
+def test_what_somebody_needs_of_what_a_helper_had_is_there_at_once() -> None:
+    helper = Other(frozenset({8}))
+
+    def compute(key: int, need: Need[int, str]) -> str:
+        if key == 0:
+            time.sleep(0.05)
+            return " ".join(need([8, 9]))
+        return f"here {key}"
+
+    outcomes = Scheduler(2, compute).run([0, 8, 9], [helper])
+    assert outcomes[0] == "here 8 other 9"
+
+
+def test_a_helper_is_asked_for_nothing_that_only_turns_out_to_be_needed() -> None:
+    helper, asked = Other(), set[int]()
+
+    def compute(key: int, need: Need[int, str]) -> str:
+        time.sleep(0.001)
+        return " ".join(need(range(1000, 1020))) if key == 0 else f"here {key}"
+
+    def can(key: int) -> bool:
+        asked.add(key)
+        return True
+
+    helper.can = can  # type: ignore[method-assign]
+    Scheduler(2, compute).run(range(100), [helper])
+    assert asked <= {*range(100)}
