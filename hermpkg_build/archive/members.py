@@ -1,4 +1,7 @@
-"""The entries of a central directory: where the members of a ZIP file lie, and what is said of them."""
+"""The entries of a central directory: where the members of a ZIP file lie, and which of them are records.
+
+A record is what lies in the root folder, which all readers must find to be the same.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 from typing import NamedTuple, final
 
-from hermpkg_build.archive.layout import MANIFEST
+from hermpkg_build.archive.layout import MANIFEST, VERSION_RECORD
+from hermpkg_build.errors import ArchiveError
 
 ENTRY = Struct("<xBxxHHIIIIHHHH2xII")
 """An entry behind its signature, with time and date as one number, without what no reader needs: made by,
@@ -19,6 +23,7 @@ _COLUMNS = Struct("<12xI4xI14xI")
 _UNIX = 3
 _SYMLINK = 0o120000
 _FILE_TYPE = 0o170000
+_VERSIONS = (VERSION_RECORD, "version")
 
 
 class Member(NamedTuple):
@@ -131,3 +136,54 @@ def checksums_of(names: Sequence[str], crcs: Sequence[int], sizes: Sequence[int]
     whole.update(struct.pack(f"<{len(crcs)}I", *crcs))
     whole.update(struct.pack(f"<{len(sizes)}Q", *sizes))
     return whole.hexdigest()
+
+
+class Rooted(NamedTuple):
+    """The `members` in the folder `root`, by the rest of their names, and the names of others, `strays`.
+
+    `root` is "" where records lie in no folder.
+    """
+
+    root: str
+    members: Members
+    strays: tuple[str, ...] = ()
+
+
+def below_root(members: Members) -> Rooted:
+    """Find the root folder, and the members in it.
+
+    It is that of the version record, else the first segment, which all names share. Raises ArchiveError where
+    there is none, and where others may see another artifact, as each reader chooses a root.
+    """
+    if VERSION_RECORD in members:
+        return Rooted("", members)
+    first = next(iter(members), "").partition("/")[0]
+    found = members.below(f"{first}/")
+    if len(found) == len(members) and members:
+        return Rooted(first, found)
+    root = _root_among(members)
+    strays = tuple(name for name in members if not name.startswith(f"{root}/"))
+    _refuse_second_root(root, strays)
+    return Rooted(root, members.below(f"{root}/"), strays)
+
+
+def _root_among(members: Members) -> str:
+    for name in members:
+        folder, slash, rest = name.partition("/")
+        if slash and rest in _VERSIONS:
+            return folder
+    raise ArchiveError(
+        "the archive is not an artifact: its records do not lie in one root folder",
+        facts=[("records", ", ".join(list(members)[:5]) or "none")],
+    )
+
+
+def _refuse_second_root(root: str, strays: Sequence[str]) -> None:
+    for name in strays:
+        folder, _, rest = name.partition("/")
+        if rest == VERSION_RECORD:
+            raise ArchiveError(
+                "the archive holds several artifacts, each in a root folder of its own",
+                facts=[("folders", f"{root}, {folder}")],
+                next_step="take one out, but trust neither if it was sent to you",
+            )

@@ -6,16 +6,15 @@ import mmap
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeAlias, final
+from typing import TypeAlias, TypeVar, final
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveFile, ArchiveSource
 from hermpkg_build.archive.central_directory import decode_name, read_central_directory
 from hermpkg_build.archive.layout import problem_with_size
-from hermpkg_build.archive.members import Member, Members, checksums_of
+from hermpkg_build.archive.members import Member, Members, below_root, checksums_of
 from hermpkg_build.archive.pieces import PIECE, hash_of, inflated, too_large_for_memory
-from hermpkg_build.archive.record_sweep import ViewsAhead, sweep
-from hermpkg_build.archive.root_folder import below_root
+from hermpkg_build.archive.record_sweep import PartsAhead, spans_within, sweep
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.errors import ArchiveError
@@ -34,6 +33,11 @@ _LARGEST_INFLATED = 16 << 20
 _CHUNK = 256 << 10
 _MANY = 64
 
+
+_T = TypeVar("_T")
+
+PartMaker: TypeAlias = Callable[[int, int], _T]
+"""Makes something of memory from a place on, up to another."""
 
 ReadCheck: TypeAlias = Callable[[str, memoryview, Callable[[], None]], None]
 """Gets name and bytes of a record, and what compares their CRC, which it calls unless it knows them."""
@@ -252,55 +256,56 @@ class ArchiveReader(Closing):
     def private_views(
         self, mapped: bool | None = None, names: Sequence[str] = ()
     ) -> Callable[[str], memoryview]:
-        """Return a function that gives the bytes of a record, writable, shaped (size,).
+        """Return what gives the bytes of a record, writable, shaped (size,); see `private_parts`."""
+        return self.private_parts(lambda whole: lambda start, stop: whole[start:stop], mapped, names)
 
-        Writing to them never changes the file. Where they are `mapped` (None: where the file has more than
-        16 MiB), all stored records share one copy-on-write mapping, which reads a page from disk when it is
-        touched and takes memory when it is written to; each view keeps it alive. What is written into the
-        file later shows in it, and touching what was cut off ends the process. Otherwise they are copies,
-        many of a file of at most 16 MiB one for all.
+    def private_parts(
+        self, parts_of: Callable[[memoryview], PartMaker[_T]], mapped: bool | None, names: Sequence[str] = ()
+    ) -> Callable[[str], _T]:
+        """Return a function that gives what is made of the bytes of a record, from start to stop, writable.
+
+        `parts_of` is called with memory, and returns what makes something of any part of it. Writing never
+        changes the file. Where records are `mapped` (None: where the file has more than 16 MiB), all that are
+        stored share one copy-on-write mapping, which reads a page from disk when it is touched and takes
+        memory when it is written to; each part keeps it alive. What is written into the file later shows in
+        it, and touching what was cut off ends the process. Otherwise they are copies, many of a file of at
+        most 16 MiB one for all.
 
         The function raises ArchiveError for a copy, or a mapped record of at most 8 KiB, whose bytes have
         another CRC. Once the file was written over, it gives copies only. It is quick for storages in turn,
         and for `names`.
         """
         whole, compared = self._private_mapping(mapped), CHECKED
-        ahead, length = ViewsAhead(self._file), len(self._file.view)
+        part = None if whole is None else parts_of(whole)
+        ahead, length = PartsAhead[_T](self._file), len(self._file.view)
 
         def make(names: Sequence[str]) -> None:
-            nonlocal whole, compared
+            nonlocal whole, compared, part
             names = [name for name in names if name in self._offsets]
             if whole is None and length <= COPIED and len(names) >= _MANY:
                 whole, compared = memoryview(bytearray(self._file.read_at(0, length))), COPIED
-            if whole is not None and not self._file.was_written_over():
-                ahead.keep({name: self._part(whole, name, compared) for name in names})
+                part = parts_of(whole)
+            if whole is not None and part is not None and not self._file.was_written_over():
+                spans = spans_within(whole, self._members, self._offsets, names, compared)
+                ahead.keep({name: part(*span) for name, span in spans})
 
-        def private_view(name: str) -> memoryview:
-            view = ahead.take(name)
-            if view is None:
+        def private_part(name: str) -> _T:
+            found = ahead.take(name)
+            if found is None:
                 names = ahead.names_from(name)
                 self._find(names)
                 entry = self.entry(name)
                 make(names)
-                view = ahead.take(name)
-            return self._copy(entry) if view is None else view
+                found = ahead.take(name)
+            if found is None:
+                copy = self._copy(entry)
+                found = parts_of(copy)(0, len(copy))
+            return found
 
         if names:
             self._find(names)
             make(names)
-        return private_view
-
-    def _part(self, whole: memoryview, name: str, compared: int) -> memoryview | None:
-        """Return a record that was found within the bytes of the file, None for one that is not stored.
-
-        One of at most `compared` bytes is None, too, where its CRC is another.
-        """
-        method, crc32, size = self._members.kind_of(name)
-        at = self._offsets[name]
-        view = whole[at : at + size]
-        if method == z.STORED and (size > compared or (len(view) == size and zlib.crc32(view) == crc32)):
-            return view
-        return None
+        return private_part
 
     def _private_mapping(self, mapped: bool | None) -> memoryview | None:
         """Return a copy-on-write mapping of the file, None where its records are to be copied."""

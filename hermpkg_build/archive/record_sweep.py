@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from struct import Struct
 from time import monotonic
+from typing import Generic, TypeVar
 
 from hermpkg_build.archive import zip_format as z
 from hermpkg_build.archive.archive_file import ArchiveBytes
 from hermpkg_build.archive.layout import storage_number, storage_record_name
-from hermpkg_build.archive.members import Member
+from hermpkg_build.archive.members import Member, Members
+
+_T = TypeVar("_T")
 
 _FIRST = 512
 _WINDOW = 256 << 10
@@ -71,13 +75,27 @@ def sweep(
     return places
 
 
-class ViewsAhead:
-    """Views of a mapped `file`, each of which is given once."""
+def spans_within(
+    whole: memoryview, members: Members, places: Mapping[str, int], names: Iterable[str], compared: int
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Give where the records `names` lie in the bytes of the file, but for those that are not stored.
+
+    One of at most `compared` bytes is left out, too, where its CRC is another.
+    """
+    for name in names:
+        method, crc32, size = members.kind_of(name)
+        start = places[name]
+        if method == z.STORED and (size > compared or zlib.crc32(whole[start : start + size]) == crc32):
+            yield name, (start, start + size)
+
+
+class PartsAhead(Generic[_T]):
+    """What was made of a mapped `file` before it is asked for, each of which is given once."""
 
     def __init__(self, file: ArchiveBytes) -> None:
         self._file = file
         self._numbers = range(0)
-        self._views: dict[str, memoryview | None] = {}
+        self._parts: dict[str, _T] = {}
         self._until = 0.0
 
     def names_from(self, name: str) -> list[str]:
@@ -86,20 +104,20 @@ class ViewsAhead:
         if number is None or number in self._numbers:
             return [name]
         in_turn = number - 1 in self._numbers
-        count = min(2 * len(self._numbers), _MOST_AHEAD) if in_turn else 1
+        count = min(4 * len(self._numbers), _MOST_AHEAD) if in_turn else 1
         self._numbers = range(number, number + count)
         return [*map(storage_record_name, self._numbers)]
 
-    def keep(self, views: dict[str, memoryview | None]) -> None:
-        """Keep these views, too."""
-        self._views.update(views)
+    def keep(self, parts: dict[str, _T]) -> None:
+        """Keep these parts, too."""
+        self._parts.update(parts)
         self._until = monotonic() + _FRESH_S
 
-    def take(self, name: str) -> memoryview | None:
-        """Give a view; None where there is none, or the file was written over."""
-        view = self._views.pop(name, None)
-        if view is not None and monotonic() > self._until:
+    def take(self, name: str) -> _T | None:
+        """Give a part; None where there is none, or the file was written over."""
+        part = self._parts.pop(name, None)
+        if part is not None and monotonic() > self._until:
             if self._file.was_written_over():
                 return None
             self._until = monotonic() + _FRESH_S
-        return view
+        return part

@@ -13,10 +13,10 @@ from hermpkg_build.archive.layout import PYTHON_VERSION
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.core.collection_pause import paused_collection
-from hermpkg_build.runtime.contents.admission import admitted_archive
 from hermpkg_build.runtime.contents.archives import (
     Archive,
     Source,
+    admitted_archive,
     content_number,
     display_name,
     local_source,
@@ -248,7 +248,7 @@ class PackageImporter(Importer, Closing):
         ...     importer.load_pickle("data", "words.pkl", as_type=dict[str, int])
         {'one': 1}
         """
-        from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad
+        from hermpkg_build.runtime.contents.unpickling import PackageUnpickler, PickleLoad, short_looks
 
         if as_type is not None:
             from hermpkg_build.runtime.contents.expected_type import check_object, check_type
@@ -261,7 +261,7 @@ class PackageImporter(Importer, Closing):
         load = PickleLoad(self, self._opened().storages, record, map_location)
         outer, self._running.load = self._running.load, load
         try:
-            with paused_collection:
+            with paused_collection, short_looks:
                 result = PackageUnpickler(self.__import__, data, load, self._gate).load()
         finally:
             self._running.load = outer

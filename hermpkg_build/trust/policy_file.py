@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hermpkg_build.core.spelling import question
-from hermpkg_build.core.toml_text import parse_toml
+from hermpkg_build.core.toml_text import KeyPath, parse_toml, places_of_keys
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.files import open_regular
 from hermpkg_build.disk.trust import VARIABLE, is_open_to_all, is_own, is_trusted, owner_of, stranger_in
@@ -21,7 +21,6 @@ from hermpkg_build.signing.signers import (
 )
 from hermpkg_build.trust.errors import TrustPolicyError
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
-from hermpkg_build.trust.toml_places import KeyPath, places_of_keys
 
 _LARGEST = 64 << 20
 

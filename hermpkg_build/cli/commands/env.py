@@ -185,7 +185,7 @@ def _check(
     found = differences(environment, finder.distributions, requires)
     absent = {each.name for each in found if not each.installed}
     modules = [*module_differences(manifest, finder, absent)]
-    missing = missing_modules(manifest)
+    missing = missing_modules(manifest, manifest.extern_modules().get("", ()))
     missing.update((each.name, each.is_optional) for each in modules if not each.found)
     moved = [each for each in modules if each.found]
     python = (manifest.python_version, platform.python_version())

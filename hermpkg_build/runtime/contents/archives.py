@@ -1,4 +1,4 @@
-"""Opens what an importer is given (a path, folder, buffer or torch reader) as one kind of archive."""
+"""Opens what an importer is given (path, folder, buffer, torch reader) as an archive that policies accept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 from hermpkg_build.archive.archive_file import ArchiveBytes, ArchiveSource, BinarySource
 from hermpkg_build.archive.layout import (
@@ -24,7 +24,11 @@ from hermpkg_build.archive.layout import (
 )
 from hermpkg_build.archive.reader import ArchiveReader
 from hermpkg_build.archive.unpacked import UnpackedReader
+from hermpkg_build.disk.trust import may_have_policies
 from hermpkg_build.errors import ArchiveError, ArchiveNotFoundError, LocalEnvironmentError
+
+if TYPE_CHECKING:
+    from hermpkg_build.trust.gate import Gate, GivenPolicy
 
 _LONGEST_VERSION = 9
 _LARGEST_VERSION = 64 << 10
@@ -50,6 +54,44 @@ class ArtifactNotFoundError(ArchiveNotFoundError, FileNotFoundError):
 
 class RecordNotFoundError(ArchiveError, FileNotFoundError):
     """The archive has no record of that name."""
+
+
+def admitted_archive(
+    source: Source, trust: GivenPolicy | None, mapped: bool | None
+) -> tuple[Archive, Gate | None]:
+    """Open the archive at `source`, and return it with the gate for its pickles, if there is one.
+
+    Raises TrustError where a policy does not accept it, ValueError where it cannot be `mapped` then, and what
+    opening it raises.
+    """
+    gate = _gate(source, trust, mapped)
+    archive = open_archive(source if gate is None else gate.source)
+    if gate is not None:
+        _decide(gate, archive)
+    return archive, gate
+
+
+def _gate(source: Source, trust: GivenPolicy | None, mapped: bool | None) -> Gate | None:
+    """Make the gate where a policy is given, or the process has one; else load nothing of it."""
+    if trust is None and not may_have_policies():
+        return None
+    from hermpkg_build.trust.gate import open_gate
+
+    check_exists(source)
+    gate = open_gate(source, trust)
+    if gate is not None:
+        gate.check_map(mapped)
+    return gate
+
+
+def _decide(gate: Gate, archive: Archive) -> None:
+    """Raise TrustError where a policy does not accept the archive, which is closed then."""
+    assert isinstance(archive, ArchiveReader)  # The gate gives nothing else to open.
+    try:
+        gate.decide(archive, read_externs(archive))
+    except BaseException:
+        archive.close()
+        raise
 
 
 def open_archive(source: Source | ArchiveBytes) -> Archive:

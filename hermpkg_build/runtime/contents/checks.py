@@ -8,7 +8,7 @@ import importlib.util
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from hermpkg_build.archive.layout import DATA, MANIFEST, PYTHON_VERSION, VERSION_RECORD
@@ -194,7 +194,7 @@ def check_environment(archive: Archive, manifest: Manifest, mode: CheckMode) -> 
                 problems.append((name, f"{installed} is installed, {shown} is required"))
         elif built_with and _public(installed) != _public(built_with):
             drift.append((name, f"{installed} is installed, {built_with} was there at build time"))
-    for name, is_optional in missing_modules(manifest).items():
+    for name, is_optional in missing_modules(manifest, externs.get("", ())).items():
         (drift if is_optional else problems).append((name, "cannot be found"))
     if mode == "error":
         problems += drift
@@ -237,15 +237,15 @@ class _PartsOfDistributions:
         return found
 
 
-def missing_modules(manifest: Manifest) -> dict[str, bool]:
-    """Find top-level extern modules that no distribution provides and that are missing; import none.
+def missing_modules(manifest: Manifest, externs: Iterable[str]) -> dict[str, bool]:
+    """Find which top-level ones of the `externs`, that no distribution provides, are missing; import none.
 
     Those below a packed one go by their own names. Maps each to whether what is taken of it is optional.
     """
     from hermpkg_build.core.module_roles import Origin
 
     tops: dict[str, list[str]] = {}
-    for name in manifest.extern_modules().get("", ()):
+    for name in externs:
         if manifest.modules[name].origin in (Origin.WORKSPACE, Origin.ENVIRONMENT):
             tops.setdefault(top_of(name), []).append(name)
     return {

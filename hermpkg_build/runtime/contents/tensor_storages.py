@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from hermpkg_build.archive.layout import BYTEORDER, DATA
+from hermpkg_build.archive.reader import ArchiveReader, PartMaker
 from hermpkg_build.errors import ArchiveError, LocalEnvironmentError
 from hermpkg_build.runtime.contents.archives import Archive, RecordNotFoundError
+
+_T = TypeVar("_T", bound=Sized)
 
 ALIGNMENT = 16
 """The bytes to which a storage must be aligned for vector instructions to be as fast as they can."""
@@ -113,11 +116,26 @@ class StorageGeneration:
         self.file: str = archive.name
         self._archive = archive
         self._mapped = mapped
-        self._known: dict[int | str, Any] = {}
+        self._known: dict[int | str, int] = {}
+        self._free: Callable[[int], None] | None = None
+
+    def __del__(self) -> None:
+        if self._free is not None:
+            for reference in self._known.values():
+                self._free(reference)
 
     @functools.cached_property
-    def _view_of(self) -> Callable[[str], memoryview]:
-        return self._archive.private_views(self._mapped)
+    def _storage_of(self) -> Callable[[str], Any]:
+        """What makes the storage of a record."""
+        if isinstance(self._archive, ArchiveReader):
+            return self._archive.private_parts(_storages, self._mapped)
+        view_of = self._archive.private_views(self._mapped)
+
+        def storage(record: str) -> Any:
+            view = view_of(record)
+            return _storages(view)(0, len(view))
+
+        return storage
 
     @functools.cached_property
     def _are_swapped(self) -> bool:
@@ -130,37 +148,48 @@ class StorageGeneration:
             return None
         import torch
 
-        return torch.UntypedStorage._new_with_weak_ptr(reference.cdata)
+        return torch.UntypedStorage._new_with_weak_ptr(reference)
 
     def get_or_read(self, key: int | str, size: int, dtype: Any) -> Any:
         """Give the UntypedStorage of `key`, of `size` bytes that hold elements of `dtype`.
 
         Raises RecordNotFoundError, ArchiveError for a record of any other size.
         """
-        storage = self.get(key)
-        if storage is None:
-            if key in self._known:
-                # What was written to the first one is in its mapping.
-                vars(self).pop("_view_of", None)
-            import torch.multiprocessing.reductions
-
-            storage = self._read(key, size, dtype)
-            self._known[key] = torch.multiprocessing.reductions.StorageWeakRef(storage)
+        if key in self._known:
+            storage = self.get(key)
+            if storage is not None:
+                return storage
+            # What was written to the first one is in its mapping.
+            vars(self).pop("_storage_of", None)
+        storage = self._read(key, size, dtype)
+        free = self._free = storage._free_weak_ref  # At the end of the process, torch may be gone.
+        if key in self._known:
+            free(self._known[key])
+        self._known[key] = storage._weak_ref()
         return storage
 
     def _read(self, key: int | str, size: int, dtype: Any) -> Any:
-        import torch
-
-        view = bytes_of_storage(self._archive, self._view_of, record_of(key), size)
-        if not size:
-            return torch.UntypedStorage(0)
-        tensor = torch.frombuffer(view, dtype=torch.uint8)
-        if tensor.data_ptr() % ALIGNMENT:
-            tensor = tensor.clone()
-        storage = tensor.untyped_storage()
-        if self._are_swapped:
+        storage = bytes_of_storage(self._archive, self._storage_of, record_of(key), size)
+        if self._are_swapped and size:
             storage.byteswap(dtype)
         return storage
+
+
+def _storages(memory: memoryview) -> PartMaker[Any]:
+    """Return what makes storages that share `memory`; parts of it that are not aligned are copied."""
+    import torch
+
+    whole = torch.frombuffer(memory, dtype=torch.uint8).untyped_storage() if memory else None
+    address = whole.data_ptr() if whole is not None else 0
+    part = torch._C.StorageBase.__getitem__
+
+    def storage(start: int, stop: int) -> Any:
+        if start == stop:
+            return torch.UntypedStorage(0)
+        made = part(whole, slice(start, stop))
+        return made.clone() if (address + start) % ALIGNMENT else made
+
+    return storage
 
 
 def record_of(key: int | str) -> str:
@@ -177,15 +206,16 @@ def beyond_the_data(file: str, record: str, size: int) -> ArchiveError:
     )
 
 
-def bytes_of_storage(
-    records: StorageRecords, view_of: Callable[[str], memoryview], record: str, size: int
-) -> memoryview:
+def bytes_of_storage(records: StorageRecords, view_of: Callable[[str], _T], record: str, size: int) -> _T:
     """Give what `view_of` gives of a storage. Raises RecordNotFoundError, ArchiveError for any other size."""
-    if not records.has(record):
+    try:
+        view = view_of(record)
+    except (ArchiveError, KeyError):
+        if records.has(record):
+            raise
         raise RecordNotFoundError(
             "the archive lacks a tensor's data", facts=[("file", records.name), ("record", record)]
-        )
-    view = view_of(record)
+        ) from None
     if len(view) != size:
         raise ArchiveError(
             "a tensor's data has another size than the pickle says",

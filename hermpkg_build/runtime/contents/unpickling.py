@@ -7,9 +7,10 @@ import functools
 import io
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from hermpkg_build.core.collection_pause import WhileAny
 from hermpkg_build.core.module_names import is_within, package_of_private_part
 from hermpkg_build.printable import one_line
 from hermpkg_build.runtime.contents.tensor_storages import StorageSource, beyond_the_data, record_of, restorer
@@ -92,15 +93,43 @@ class PackageUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         """Load the object of a persistent id of torch.package. Raises UnpicklingError for any other id."""
-        if self._load is None or not isinstance(pid, tuple) or not pid:
-            raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
-        kind, *data = pid
-        kind = kind.decode("ascii") if isinstance(kind, bytes) else kind
-        if kind == "storage" and _are_of(data, type, (int, str), (str, bytes), int):
-            return self._load.storage(*data)
-        if kind == "reduce_package" and len(data) in (2, 3):
-            return self._load.reduced(*data)
+        load = self._load
+        if load is not None and isinstance(pid, tuple):
+            match pid:
+                case (
+                    "storage" | b"storage",
+                    type() as kind,
+                    int() | str() as key,
+                    str() | bytes() as location,
+                    int() as size,
+                ):
+                    return load.storage(kind, key, location, size)
+                case ("reduce_package" | b"reduce_package", *saved) if len(saved) in (2, 3):
+                    return load.reduced(*saved)
         raise pickle.UnpicklingError(f"not a persistent id of a package: {pid!r}")
+
+
+_LOOK = "_restore_device_fake_mode"
+_USED_FIRST = ("torch", "_guards", "detect_fake_mode", "untyped_storage", "_fake_device")
+
+
+def _shorten_looks() -> Callable[[], object]:
+    """Have torch look at what it makes of storages, whether it is fake, only where that may be.
+
+    A mode or a trace of the thread makes tensors fake. Returns what undoes it.
+    """
+    utils = sys.modules.get("torch._utils")
+    look: Any = getattr(utils, _LOOK, None)
+    if getattr(getattr(look, "__code__", None), "co_names", ())[: len(_USED_FIRST)] != _USED_FIRST:
+        return bool
+    import torch
+
+    modes, trace = torch._C._len_torch_dispatch_stack, torch._guards.TracingContext.try_get
+    setattr(utils, _LOOK, lambda tensor: look(tensor) if modes() or trace() else tensor)
+    return functools.partial(setattr, utils, _LOOK, look)
+
+
+short_looks: WhileAny = WhileAny(_shorten_looks)
 
 
 def _other_name(module: str) -> str | None:
@@ -109,10 +138,6 @@ def _other_name(module: str) -> str | None:
         if is_within(module, one):
             return other + module[len(one) :]
     return package_of_private_part(module)
-
-
-def _are_of(values: Sequence[object], *types: type | tuple[type, ...]) -> bool:
-    return len(values) == len(types) and all(map(isinstance, values, types))
 
 
 def _dtype_of(storage_type: Any) -> Any:
@@ -160,19 +185,12 @@ class PickleLoad:
 
     def storage(self, storage_type: Any, key: int | str, location: str | bytes, size: int) -> Any:
         """Load the TypedStorage of a persistent id; `size` counts elements of `storage_type`."""
-        import torch
-
-        kind = self._kinds.get(storage_type)
-        if kind is None:
-            dtype = _dtype_of(storage_type)
-            kind = self._kinds[storage_type] = dtype, torch._utils._element_size(dtype)
-        dtype, width = kind
-        typed = torch.storage.TypedStorage
+        dtype, width = self._kinds.get(storage_type) or self._kind_of(storage_type)
         restored = self._restored.get(key)
         if restored is None:
             untyped = self._untyped(key, size * width, dtype)
             self._sizes[key] = untyped.nbytes()
-            first = typed(wrap_storage=untyped, dtype=dtype, _internal=True)
+            first = self._typed(wrap_storage=untyped, dtype=dtype, _internal=True)
             place = location.decode("ascii") if isinstance(location, bytes) else location
             restored = self._restored[key] = self._restore(first, place)
             if restored is first:
@@ -180,7 +198,16 @@ class PickleLoad:
         if size * width > self._sizes[key]:
             raise beyond_the_data(self._shared.file, record_of(key), self._sizes[key])
         untyped = getattr(restored, "_untyped_storage", restored)
-        return typed(wrap_storage=untyped, dtype=dtype, _internal=True)
+        return self._typed(wrap_storage=untyped, dtype=dtype, _internal=True)
+
+    def _kind_of(self, storage_type: Any) -> tuple[Any, int]:
+        """Give the dtype of a storage class, and the size of its elements."""
+        import torch
+
+        self._typed = torch.storage.TypedStorage
+        dtype = _dtype_of(storage_type)
+        kind = self._kinds[storage_type] = dtype, torch._utils._element_size(dtype)
+        return kind
 
     def reduced(self, *saved: Any) -> Any:
         """Make the object of a ``__reduce_package__``, once for each id; torch 1.x wrote no ids."""
@@ -193,12 +220,13 @@ class PickleLoad:
         return self._reduced[key]
 
     def _untyped(self, key: int | str, size: int, dtype: Any) -> Any:
+        if self._context is None:
+            return self._shared.get_or_read(key, size, dtype)
         name = f"{key}.storage"
-        if self._context is not None and self._context.has_storage(name):
+        if self._context.has_storage(name):
             return self._context.get_storage(name, dtype)._typed_storage()._untyped_storage
         storage = self._shared.get_or_read(key, size, dtype)
-        if self._context is not None:
-            self._enter_in_context(key, storage)
+        self._enter_in_context(key, storage)
         return storage
 
     def _enter_in_context(self, key: int | str, storage: Any) -> None:

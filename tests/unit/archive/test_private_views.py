@@ -100,14 +100,14 @@ def test_no_record_is_looked_for_again_and_again(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(reader, "COPIED", 0)
     path, asked = tmp_path / "many.pt", list[str]()
     path.write_bytes(archive_with(STORAGES, io.BytesIO(), ""))
-    names_from = record_sweep.ViewsAhead.names_from
+    names_from = record_sweep.PartsAhead.names_from
 
-    def counted(ahead: record_sweep.ViewsAhead, name: str) -> list[str]:
+    def counted(ahead: record_sweep.PartsAhead, name: str) -> list[str]:
         names = names_from(ahead, name)
         asked.extend(names)
         return names
 
-    monkeypatch.setattr(record_sweep.ViewsAhead, "names_from", counted)
+    monkeypatch.setattr(record_sweep.PartsAhead, "names_from", counted)
     for mapped in (True, False):
         with ArchiveReader(path) as opened:
             asked.clear()

@@ -278,7 +278,7 @@ def test_a_file_that_comes_late_is_no_way_around(
 ) -> None:
     """Its name is asked for once: what the gate opened is read, or nothing."""
     path = artifact({"app/a.py": ""})
-    monkeypatch.setattr("hermpkg_build.runtime.contents.admission.check_exists", lambda _: None)
+    monkeypatch.setattr("hermpkg_build.runtime.contents.archives.check_exists", lambda _: None)
     hidden = path.rename(tmp_path / "hidden.pt")
     real = os.path.isdir
 

@@ -11,13 +11,13 @@ import pytest
 
 from hermpkg_build.core.lock import Lock, LockedTarget
 from hermpkg_build.core.lock_bytes import lock_bytes
+from hermpkg_build.core.toml_text import places_of_keys
 from hermpkg_build.disk.trust import VARIABLE
 from hermpkg_build.signing.signers import AcceptedIdentity, AcceptedKey
 from hermpkg_build.trust.errors import TrustError, TrustPolicyError
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
 from hermpkg_build.trust.policy_file import read_policy
 from hermpkg_build.trust.policy_text import policy_text
-from hermpkg_build.trust.toml_places import places_of_keys
 
 WHOLE = """\
     require-trust = true
