@@ -181,7 +181,8 @@ class ModelObject:
     platform that its numbers may depend on, and `unpinned` are the features of the processor that a library
     used although it was told not to. `beside` is what its objects saved besides. `aliases` are the names
     under which code put modules into ``sys.modules`` besides their own, each with the module's own. `output`
-    is the hash of what the model gave for its example, "" where there is none or it failed.
+    is the hash of what the model gave for its example, "" where there is none or it failed. `uncallable` is
+    the type of a model that cannot be called with its example, as nobody can call it.
     """
 
     pickle: Digest
@@ -199,6 +200,7 @@ class ModelObject:
     beside: SavedBeside = field(default=SavedBeside(), metadata=OMITTED)
     aliases: tuple[tuple[str, str], ...] = field(default=(), metadata=OMITTED)
     output: str = field(default="", metadata=OMITTED)
+    uncallable: str = field(default="", metadata=OMITTED)
 
     @property
     def contents(self) -> tuple[Digest, ...]:

@@ -139,6 +139,7 @@ def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] =
             beside=beside,
             aliases=observed_aliases(),
             output=output,
+            uncallable=type(model).__name__ if request.example and not callable(model) else "",
         )
         result = {"made": to_json(made), "roots": list(imported)}
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see

@@ -354,6 +354,18 @@ def test_a_folder_of_notebooks_is_told_to_pack_in_a_cell(plain):
     assert 'hermpkg_build.pack(model, "model.pt")' in outcome.stderr
 
 
+def test_a_model_that_cannot_be_called_is_not_called_by_the_test(plain):
+    """As where the function returns two models by their names."""
+    text = NET.replace("return Net()", 'return {"one": Net(), "two": Net()}')
+    plain.write("net.py", text + "\ndef example():\n    return 1\n")
+    outcome = plain.run("init", "net:make")
+    assert outcome.code == 0, outcome.stdout + outcome.stderr
+    assert (
+        "check_artifact.py loads the model: no dict can be called, as with example() of net" in outcome.stdout
+    )
+    assert "output = model" not in (plain.root / "check_artifact.py").read_text()
+
+
 SPARING = """
 import importlib.util
 

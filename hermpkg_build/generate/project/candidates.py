@@ -31,6 +31,7 @@ _LOADERS = re.compile(r"^(?:load_)?from_\w+$")
 _NO_MODELS = re.compile(r"(?:Tokenizer(?:Fast)?|Processor|Extractor|Config|Dataset)$")
 """Classes whose methods such as ``from_pretrained`` give what goes with a model."""
 
+_SHOWN = 3
 _CLASS = 3
 _LAYER = 4
 """How likely what makes a layer makes the model: less than all others."""
@@ -174,9 +175,8 @@ def _reason_of_function(node: ast.stmt, classes: frozenset[str], makers: frozens
     if annotated in classes:
         return f"returns {annotated}, by its annotation", 0
     returned = [*_returned(node)]
-    name = next((name for name in returned if name in classes), "")
-    if name:
-        return f"returns a {name}", 1 if name in _MODULE_BASES else 0
+    if models := [*dict.fromkeys(name for name in returned if name in classes)]:
+        return f"returns a {', a '.join(models[:_SHOWN])}", 1 if models[0] in _MODULE_BASES else 0
     made = next((name for name in returned if name in makers or "." in name or _NAMES.search(name)), "")
     if made and made != node.name:
         return f"returns what {made} gives", 2

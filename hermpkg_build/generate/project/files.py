@@ -68,7 +68,7 @@ class ArtifactText:
     """What the targets of the artifact are given.
 
     `pickle` is the folder that the model's pickle lies in; `example` is the module and the function of an
-    example, `check` the program of the test.
+    example, `called` the same where the model can be called with it, `check` the program of the test.
     """
 
     name: str
@@ -81,6 +81,7 @@ class ArtifactText:
     rules: Sequence[PolicyRule]
     requires: Mapping[str, str]
     example: tuple[str, str] | None
+    called: tuple[str, str] | None
     folders: Sequence[CodeFolder] = field(default=())
     check: str = CHECK
 

@@ -144,6 +144,7 @@ class _Init:
             self._request.jobs,
             tell,
         )
+        called = None if trial.uncallable else example
         configs = sources_as_data(trial.sources_read, trial.used, self._layout.source_roots)
         resources = [path for path in (*trial.read, *configs) if _may_be_resource(path)]
         pickle = pickle_folder(trial.rules)
@@ -159,8 +160,9 @@ class _Init:
             rules=trial.rules,
             requires=trial.requires,
             example=example,
+            called=called,
             folders=folders,
-            check=self._check_file(name, check_text(pickle, example)),
+            check=self._check_file(name, check_text(pickle, called)),
         )
         files = self._planned(artifact, trial, resources)
         return InitPlan(
@@ -328,7 +330,7 @@ class _Init:
             else:
                 at_root.insert(0, modules_call(folder))
         texts[self._build_file_name("")] = build_file(at_root, artifact.rules)
-        texts[artifact.check] = check_text(artifact.pickle, artifact.example)
+        texts[artifact.check] = check_text(artifact.pickle, artifact.called)
         if not self._is_workspace:
             after = with_settings(self._text, self._workspace())
             check_settings(self._text, after, _PYPROJECT)
@@ -374,14 +376,15 @@ class _Init:
         read = [f"{folder.path}/{name}".lstrip("/") for folder in folders for name in folder.resources]
         if read:
             yield "resources", f"{listed(read, _SHOWN)}: the factory read them"
-        yield (
-            "test",
-            (
-                f"{artifact.check} calls the model with {artifact.example[1]}() of {artifact.example[0]}"
-                if artifact.example
-                else f"{artifact.check} loads the model: no example() stands beside its factory"
-            ),
-        )
+        yield "test", self._told_test(artifact, trial.uncallable)
+
+    def _told_test(self, artifact: ArtifactText, uncallable: str) -> str:
+        if artifact.example is None:
+            return f"{artifact.check} loads the model: no example() stands beside its factory"
+        example = f"{artifact.example[1]}() of {artifact.example[0]}"
+        if uncallable:
+            return f"{artifact.check} loads the model: no {uncallable} can be called, as with {example}"
+        return f"{artifact.check} calls the model with {example}"
 
     def _notes(self, trial: Trial, resources: Sequence[str]) -> Iterator[str]:
         hidden = [path for path in trial.read if path not in resources]

@@ -73,16 +73,17 @@ class Trial:
     """What making the model has shown.
 
     `rules` and `requires` are those of its artifact, `note` tells of its size where that is unusual;
-    `has_example` says whether a call has shown what the model does without. `used`
-    are the files of the workspace that are packed or that the factory imported, `read` its data files that it
-    read, `sources_read` its sources, run or read; `missed` are paths that it looked for where it runs. Of the
-    distributions that the example did not load, those `matter` without which it is another, and of those
-    `untried` nobody knows which of them do.
+    `has_example` says whether a call has shown what the model does without, `uncallable` is the type of a
+    model that nobody can call. `used` are the files of the workspace that are packed or that the factory
+    imported, `read` its data files that it read, `sources_read` its sources, run or read; `missed` are paths
+    that it looked for where it runs. Of the distributions that the example did not load, those `matter`
+    without which it is another, and of those `untried` nobody knows which of them do.
     """
 
     decisions: Sequence[Decision]
     note: str
     has_example: bool
+    uncallable: str
     rules: Sequence[PolicyRule]
     requires: Mapping[str, str]
     used: Sequence[str]
@@ -235,6 +236,7 @@ def _decide(
         decisions=decisions,
         note=next(note_on_size(decisions, found.graph, tensors, ["hermpkg", "why", str(package.label)]), ""),
         has_example=bool(made.output),
+        uncallable=made.uncallable,
         rules=rules,
         requires=versions_needed(found.graph, by_name, found.distributions),
         used=sorted({paths[name] for name in (*seen, *packed) if name in paths}),
