@@ -89,7 +89,8 @@ class Console:
         if self.json:
             import json
 
-            print(strict_json(json.dumps(value, indent=2, allow_nan=False)), file=sys.stdout)
+            text = strict_json(json.dumps(value, indent=2, allow_nan=False))
+            print(text, file=sys.stdout, flush=True)  # A server goes on, and its reader waits for the port.
 
     def note(self, text: str) -> None:
         """Print something for people only, on standard error; its further lines are indented."""

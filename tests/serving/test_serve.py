@@ -351,6 +351,25 @@ def test_new_versions_and_killed_workers_lose_no_request(tmp_path):
             time.sleep(0.05)
 
 
+def test_who_reads_the_object_of_a_server_has_it_once_that_listens(artifact):
+    words = ["--json", "serve", str(artifact), "--port", "0", "--workers", "1", "--target", "app:answer"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "hermpkg_build", *words], stdout=subprocess.PIPE, text=True
+    ) as process:
+        too_late = threading.Timer(120, process.kill)
+        too_late.start()
+        try:
+            assert process.stdout is not None
+            text = "".join(iter(process.stdout.readline, "}\n")) + "}"
+            told = json.loads(text)
+            assert told.keys() == {"model", "url", "port", "workers"}
+            with socket.create_connection(("127.0.0.1", told["port"]), timeout=60):
+                pass
+        finally:
+            too_late.cancel()
+            process.terminate()
+
+
 def test_what_is_wrong_with_a_server_is_said_before_it_starts(tmp_path, artifact):
     def told(*words: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "hermpkg_build", "serve", *words]

@@ -202,9 +202,10 @@ def _serve(model: Model, sock: socket.socket, arguments: ServeArguments, console
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{quote(model.name)}"
 
     def started() -> None:
+        console.give_json({"model": model.name, "url": url, "port": port, "workers": model.pool.workers})
         console.say(strong(model.name), f"  {url}  {counted(model.pool.workers, 'worker')}")
+        print(end="", flush=True)
 
-    console.give_json({"model": model.name, "url": url, "port": port, "workers": model.pool.workers})
     _log_to(console)
     serve(model, sock, drain_s=arguments.request_timeout, watch=not arguments.no_reload, started=started)
 
