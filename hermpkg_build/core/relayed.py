@@ -1,4 +1,4 @@
-"""Calls that change what a build knows: a process that builds targets for another makes them there, too."""
+"""Calls that change what a build knows: a process that builds targets for another has them made there."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ _Method = TypeVar("_Method", bound=Callable[..., None])
 
 
 class Relayed:
-    """An object that tells `relay`, where there is one, of each call of its `relayed` methods."""
+    """An object that gives calls of its `relayed` methods to `relay`, where there is one, and makes none."""
 
     relay: Relay | None = None
 
 
 def relayed(method: _Method) -> _Method:
-    """Let each call of a method be relayed, too."""
+    """Let calls of a method be relayed."""
     name = method.__name__
 
     @wraps(method)
     def call(self: Relayed, *args: Any, **named: Any) -> None:
         if self.relay is not None:
             self.relay(name, args, named)
-        method(self, *args, **named)
+        else:
+            method(self, *args, **named)
 
     return cast("_Method", call)

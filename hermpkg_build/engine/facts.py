@@ -159,8 +159,6 @@ class CachedFacts(Relayed):
     @relayed
     def tell_of(self, sources: Sequence[tuple[str, str]]) -> None:
         """Tell of each of `sources` once whether it was analysed for this build."""
-        if self.relay is not None:
-            return
         with self._telling:
             new = {path: name for path, name in sources if path not in self._told}
             self._told.update(new)

@@ -68,11 +68,15 @@ class Journal(Relayed):
             with self._lock:
                 self._observer.phase_finished(kind, subject)
 
-    @relayed
     def action_started(self, kind: str, subject: str) -> None:
         """Report that an action begins to run, in this thread."""
         with self._lock:
             self._began[kind, subject, threading.get_ident()] = time.perf_counter()
+        self._tell_started(kind, subject)
+
+    @relayed
+    def _tell_started(self, kind: str, subject: str) -> None:
+        with self._lock:
             self._observer.action_started(kind, subject)
 
     @relayed
@@ -82,26 +86,27 @@ class Journal(Relayed):
             self._began.pop((kind, subject, threading.get_ident()), None)
             self._observer.action_failed(kind, subject)
 
-    @relayed
     def action_ran(
         self, kind: str, subject: str, reasons: Sequence[str], *, where: str = "", recorded: bool = True
     ) -> None:
         """Report that an action ran. The arguments are those of `ExecutedAction`."""
+        with self._lock:
+            began = self._began.pop((kind, subject, threading.get_ident()), None)
+        took = time.perf_counter() - began if began is not None else None
         executed = ExecutedAction(
             kind=kind, subject=subject, reasons=tuple(reasons), where=where, recorded=recorded
         )
-        with self._lock:
-            began = self._began.pop((kind, subject, threading.get_ident()), None)
-            self._run[kind] += 1
-            self._executed.append(executed)
-            self._observer.action_finished(kind, subject, cached=False, where=where)
-        if began is not None:
-            self.action_took(kind, subject, time.perf_counter() - began)
+        self._tell_ran(executed, took)
 
     @relayed
-    def action_took(self, kind: str, subject: str, seconds: float) -> None:
-        """Note how long an action took that ran."""
-        self.durations[kind, subject] = seconds
+    def _tell_ran(self, executed: ExecutedAction, took: float | None) -> None:
+        kind, subject = executed.kind, executed.subject
+        with self._lock:
+            if took is not None:
+                self.durations[kind, subject] = took
+            self._run[kind] += 1
+            self._executed.append(executed)
+            self._observer.action_finished(kind, subject, cached=False, where=executed.where)
 
     @relayed
     def action_recalled(self, kind: str, subject: str) -> None:

@@ -190,6 +190,7 @@ def _make(build: Build, calls: Sequence[Call]) -> None:
 
 
 def _objects(build: Build) -> dict[str, Any]:
+    """All in which a build notes something, but for its tree."""
     context = build.context
     return {
         "found": context.facts,

@@ -115,7 +115,7 @@ class FactsCache(Relayed):
             self._new.update(rows)
             self._unwritten.update(rows)
             is_full = len(self._unwritten) >= _MOST_UNWRITTEN and self._database.writable
-        if is_full and self.relay is None:
+        if is_full:
             written = self.pending()
             self._database.put_many(written)
             with self._lock:

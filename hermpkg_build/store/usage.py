@@ -52,6 +52,7 @@ class Usage(Relayed):
             return False
         except OSError:  # of another user, or read only: nothing removes it either
             return True
+        self._used.add(path)
         self._add(path, 0)
         return True
 
