@@ -69,8 +69,8 @@ class ArchiveBytes(ABC):
         """Read `size` bytes from `start` on, fewer where the file ends."""
 
     @abstractmethod
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill `buffer` with the bytes from `start` on, as far as there are any."""
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill `buffer` with the bytes from `start` on, as far as there are any; return how many."""
 
     @abstractmethod
     def was_written_over(self) -> bool:
@@ -152,12 +152,12 @@ class ArchiveFile(ArchiveBytes):
             return b"".join(self.read_at(start + at, min(_MOST_AT_ONCE, size - at)) for at in parts)
         return self._read(read_at, size, start)
 
-    def read_into(self, buffer: memoryview, start: int) -> None:
+    def read_into(self, buffer: memoryview, start: int) -> int:
         """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
         if self._state is None:
             buffer[:] = self._view[start : start + len(buffer)]
-        else:
-            self._read(read_into, buffer, start)
+            return len(buffer)
+        return self._read(read_into, buffer, start)
 
     def _read(self, read: Callable[[int, _What, int], _T], what: _What, start: int) -> _T:
         descriptor = self._descriptor

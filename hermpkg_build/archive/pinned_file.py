@@ -60,12 +60,13 @@ class PinnedFile(ArchiveBytes):
         """Read `size` bytes from `start` on, fewer where the file ends. Raises ArchiveError."""
         return b"".join(self._parts(start, size))
 
-    def read_into(self, buffer: memoryview, start: int) -> None:
+    def read_into(self, buffer: memoryview, start: int) -> int:
         """Fill `buffer` with the bytes from `start` on, as far as there are any. Raises as `read_at`."""
         at = 0
         for part in self._parts(start, len(buffer)):
             buffer[at : at + len(part)] = part
             at += len(part)
+        return at
 
     def was_written_over(self) -> bool:
         """Whether the file was written to or replaced since it was opened, as far as size and time tell."""

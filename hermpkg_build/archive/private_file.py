@@ -60,10 +60,11 @@ class PrivateFile(ArchiveBytes):
         """Read `size` bytes from `start` on, fewer where the file ends."""
         return bytes(self._view[start : start + size])
 
-    def read_into(self, buffer: memoryview, start: int) -> None:
-        """Fill `buffer` with the bytes from `start` on, as far as there are any."""
+    def read_into(self, buffer: memoryview, start: int) -> int:
+        """Fill `buffer` with the bytes from `start` on, as far as there are any; return how many."""
         part = self._view[start : start + len(buffer)]
         buffer[: len(part)] = part
+        return len(part)
 
     def was_written_over(self) -> bool:
         """False: nobody can."""

@@ -147,18 +147,22 @@ class ArchiveReader(Closing):
         self._check_read(entry, memoryview(data))
         return data
 
-    def pieces(self, name: str) -> Iterator[memoryview]:
+    def pieces(self, name: str, buffer: memoryview | None = None) -> Iterator[memoryview]:
         """Give the bytes of the record `name` in pieces of one MiB, the last one shorter.
 
-        They are not compared with their CRC. No more than a piece of a deflated record is in memory. Raises
-        ArchiveError.
+        They are not compared with their CRC. No more than a piece of a deflated record is in memory. Where
+        there is a `buffer`, pieces of a stored one are as large, lie in it, and count until the next.
+        Raises ArchiveError.
         """
         entry = self.entry(name)
         if not entry.is_stored:
             return self._inflated(entry)
-        end = entry.offset + entry.size
-        places = range(entry.offset, end, PIECE)
-        return (memoryview(self._file.read_at(start, min(PIECE, end - start))) for start in places)
+        end, size = entry.offset + entry.size, PIECE if buffer is None else len(buffer)
+        spans = ((start, min(size, end - start)) for start in range(entry.offset, end, size))
+        if buffer is None:
+            return (memoryview(self._file.read_at(*span)) for span in spans)
+        parts = ((buffer[:length], start) for start, length in spans)
+        return (part[: self._file.read_into(part, start)] for part, start in parts)
 
     def view(self, name: str) -> memoryview:
         """Return the bytes of the record `name`, read-only, shaped (size,).

@@ -14,6 +14,9 @@ from hermpkg_build.errors import ArchiveError
 _MOST_TOGETHER = 256
 """So many records are one job at most: what is small takes its time in Python, one core at a time."""
 
+_AT_ONCE = 256 << 10
+"""So many bytes stay in the processor's cache, in memory that is there, for both sums."""
+
 
 class RecordDigest(NamedTuple):
     """The SHA-256 and CRC-32 of the bytes that a record has; why it cannot be read, if that is so."""
@@ -25,7 +28,7 @@ class RecordDigest(NamedTuple):
 
 
 class _Archive(Protocol):
-    def pieces(self, name: str, /) -> Iterator[memoryview]: ...
+    def pieces(self, name: str, buffer: memoryview, /) -> Iterator[memoryview]: ...
 
 
 def digest_records(
@@ -40,10 +43,11 @@ def digest_records(
 
 def _digest(archive: _Archive, names: Sequence[str], checksum: Checksum) -> Job[list[RecordDigest]]:
     found = []
+    buffer = memoryview(bytearray(_AT_ONCE))
     for name in names:
         sha, crc = hashlib.sha256(), 0
         try:
-            for piece in archive.pieces(name):
+            for piece in archive.pieces(name, buffer):
                 sha.update(piece)
                 crc = checksum(piece, crc)
                 yield

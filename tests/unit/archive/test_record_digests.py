@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +57,16 @@ def test_a_large_record_with_other_bytes_is_an_error_when_all_is_compared() -> N
     data[place + 5] ^= 1
     with ArchiveReader(bytes(data)) as reader, pytest.raises(ArchiveError, match="checksum"):
         list(reader.hashes(listed))
+
+
+def test_what_a_file_has_lost_meanwhile_is_not_hashed_from_what_was_read_before(tmp_path: Path) -> None:
+    path, contents = tmp_path / "a.pt", {"zeros": bytes(5 << 20)}
+    path.write_bytes(archive(contents))
+    with ArchiveReader(path) as reader:
+        ((_, whole, _, _),) = digest_records(reader, contents)
+        os.truncate(path, reader.entry("zeros").offset + (3 << 20) + 5)
+        ((_, cut_off, _, _),) = digest_records(reader, contents)
+        pieces = b"".join(map(bytes, reader.pieces("zeros", memoryview(bytearray(1000)))))
+    assert whole == hashlib.sha256(contents["zeros"]).hexdigest()
+    assert cut_off == hashlib.sha256(bytes((3 << 20) + 5)).hexdigest()
+    assert pieces == bytes((3 << 20) + 5)
