@@ -28,7 +28,7 @@ _POSITIONS: dict[type, tuple[str, ...]] = {
     TracebackType: ("tb_lineno",),
     CodeType: (
         *("co_firstlineno", "co_lines", "co_positions", "co_linetable", "co_lnotab"),
-        *("replace", "__replace__", "__repr__"),
+        *("replace", "__replace__", "__repr__", "__hash__", "__eq__", "__ne__"),
         *(("co_consts", "co_code", "_co_code_adaptive") if CLASSES_KNOW_LINES else ()),
     ),
 }
@@ -65,8 +65,15 @@ _ASK_WHAT_IS_THERE = frozenset(
 _OBSERVERS = (__name__, "hermpkg_build.factories.observation")
 _OWN_MARSHAL = "hermpkg_build.pickles.values"
 """The module of ours that compares plain values by what `marshal` makes of them."""
-_REPR_OFFSET = object.__basicsize__ + 9 * ctypes.sizeof(ctypes.c_void_p)
-"""Where `tp_repr` is in a type: behind its head with its size, and eight other fields."""
+_SLOTS: dict[str, tuple[int, Any, tuple[Any, ...]]] = {
+    "__repr__": (9, ctypes.py_object, ()),
+    "__hash__": (13, ctypes.c_ssize_t, ()),
+    "__eq__": (23, ctypes.py_object, (ctypes.py_object, ctypes.c_int)),
+}
+"""Where the functions are in a type, behind its head, that Python calls itself, what they return and take.
+
+The attributes are only names of these. The lines of code count where it is compared, or hashed.
+"""
 _kept: list[object] = []
 """What Python's own types refer to from now on."""
 _stat = os.stat
@@ -91,8 +98,8 @@ class SourceLooks:
             for owner, names in _POSITIONS.items():
                 for name in names:
                     _replace_attribute(owner, name, self)
-                if "__repr__" in names:
-                    _replace_repr(owner, self)
+                    if name in _SLOTS:
+                        _replace_slot(owner, name, self)
             _observe_native_modules(self)
         except Exception:  # noqa: BLE001 -- another implementation of Python
             self._all = True
@@ -101,6 +108,8 @@ class SourceLooks:
             lambda: here.f_lineno,
             lambda: repr(here),
             lambda: repr(here.f_code),
+            lambda: hash(here.f_code),
+            lambda: here.f_code == here.f_code,
         )
         self._blind = self._all or not all(map(self._sees, looks))
         self._all = self._blind
@@ -149,8 +158,8 @@ class SourceLooks:
         finally:
             self._paused_in = before
 
-    def with_lines_of_classes(self, code: CodeType, *, plain: bool) -> CodeType:
-        """Return the `code` of a module to run, whose classes let nobody have their lines unseen.
+    def with_lines_of_classes(self, compiled: Callable[[], CodeType], *, plain: bool) -> CodeType:
+        """Return the code of a module, `compiled` to be run: its classes let nobody have their lines unseen.
 
         Where they must have them as `plain` numbers, or cannot have others, all who run it look.
         """
@@ -158,7 +167,8 @@ class SourceLooks:
         def line_of(body: CodeType) -> LineOfClass:
             return LineOfClass(body.co_firstlineno, partial(self.note, body.co_filename))
 
-        with self.paused():
+        with self.paused():  # The compiler compares code with code.
+            code = compiled()
             changed = with_lines(code, line_of)
         if changed is code:
             return code
@@ -282,17 +292,21 @@ def _code_of(found: Any) -> CodeType:
     return code
 
 
-def _replace_repr(owner: type, looks: SourceLooks) -> None:
-    """Let the function that `repr` and formatting call, which the attribute is only a name of, take note."""
-    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.py_object)
-    slot = ctypes.c_void_p.from_address(id(owner) + _REPR_OFFSET)
+def _replace_slot(owner: type, name: str, looks: SourceLooks) -> None:
+    """Let a function that Python itself calls take note of what it is called with."""
+    place, returned, more = _SLOTS[name]
+    kind = ctypes.PYFUNCTYPE(returned, ctypes.py_object, *more)
+    offset = object.__basicsize__ + place * ctypes.sizeof(ctypes.c_void_p)
+    slot = ctypes.c_void_p.from_address(id(owner) + offset)
     original = kind(slot.value or 0)
 
-    def shown(found: Any) -> Any:
-        looks.note(_code_of(found).co_filename)
-        return original(found)
+    def called(found: Any, *others: Any) -> Any:
+        for each in (found, *others):
+            if isinstance(each, owner):
+                looks.note(_code_of(each).co_filename)
+        return original(found, *others)
 
-    replaced = kind(shown)
+    replaced = kind(called)
     _kept.append(replaced)
     slot.value = ctypes.cast(replaced, ctypes.c_void_p).value
 

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import spec_from_file_location
 from typing import Any, Protocol, TypeAlias
@@ -52,18 +52,18 @@ class UndeclaredModuleError(ImportError):
         self.advice = advice
 
 
-Prepared: TypeAlias = Callable[[types.CodeType], types.CodeType]
-"""Makes of the code of a module the code that is run."""
+Prepared: TypeAlias = Callable[[Callable[[], types.CodeType]], types.CodeType]
+"""Makes the code of a module that is run, by a function that compiles it."""
 
 
-def _as_it_is(code: types.CodeType) -> types.CodeType:
-    return code
+def _as_it_is(compiled: Callable[[], types.CodeType]) -> types.CodeType:
+    return compiled()
 
 
 class FreshSourceLoader(SourceFileLoader):
     """Compiles a module from its source each time: a stale ``.pyc`` must not speak for it.
 
-    What is run is what `prepared` makes of the code.
+    What is run is what `prepared` makes of it.
     """
 
     def __init__(self, fullname: str, path: str, prepared: Prepared) -> None:
@@ -77,7 +77,8 @@ class FreshSourceLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> types.CodeType:  # noqa: ARG002
         """The code of the module, from the bytes that its file has now."""
-        return self._prepared(self.source_to_code(self.get_data(self.path), self.path))
+        data = self.get_data(self.path)
+        return self._prepared(partial(self.source_to_code, data, self.path))
 
 
 Around: TypeAlias = Callable[[Any], AbstractContextManager[None]]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hermpkg_build.engine.targets.factory_ahead import FactoryAhead
 
 
-_MODEL_VERSION = 23
+_MODEL_VERSION = 24
 """Changes whenever making a model object gives other bytes for the same inputs."""
 
 
