@@ -109,6 +109,7 @@ def _own_packages(distribution: Distribution) -> OwnPackages:
             for name in names
             if os.path.isfile(os.path.join(folder_of.get_package_dir(name), "__init__.py"))
         ),
+        modules=frozenset(map(str, distribution.py_modules or ())) - names,
     )
 
 

@@ -36,7 +36,8 @@ _MEANINGS = {
 
 _FROM_A_FACTORY = (
     "list its file in a python_modules target among the deps, put the folder that the factory takes it from"
-    " on PYTHONPATH, or install the distribution that has it"
+    " on PYTHONPATH, or install the distribution that has it; where the factory's run has written the file,"
+    " as of what is loaded with the code of a checkpoint, import the class from that code instead"
 )
 
 _WITHOUT_RULES = {

@@ -28,8 +28,7 @@ def error_of_factory(
     undeclared = next((e for e in _chain(error) if isinstance(e, UndeclaredModuleError)), None)
     if undeclared is not None:
         return _undeclared(undeclared, places)
-    text = "".join(traceback.format_exception_only(type(error), error)).strip()
-    summary = f"the factory {factory} raised {_shortened(text.splitlines()[-1])}"
+    summary = f"the factory {factory} raised {_shortened(_first_line(error))}"
     if isinstance(error, SystemExit):
         summary = f"the factory {factory} ended the process: sys.exit({error.code!r})"
     elif isinstance(error, KeyboardInterrupt):
@@ -42,6 +41,14 @@ def error_of_factory(
         snippet=snippet,
         next_step="\n".join(filter(None, _steps(error, location, missed, places))) or remedy(_chain(error)),
     )
+
+
+def _first_line(error: BaseException) -> str:
+    """The type of an exception and the first line of what it says: further ones are in the traceback."""
+    lines = "".join(traceback.format_exception_only(type(error), error)).strip().splitlines()
+    if isinstance(error, SyntaxError):  # It begins with the place.
+        return next((line for line in lines if line.startswith(type(error).__name__)), lines[-1])
+    return lines[0]
 
 
 def _steps(

@@ -14,7 +14,7 @@ class OwnPackages:
     """The packages of one project, by their dotted names.
 
     `named` are those with files of their own, `regular` those of them that no other project adds to: they
-    have an ``__init__``.
+    have an ``__init__``. `modules` are files of Python, which are no packages.
 
     >>> own = packages_of(["acme/shop/__init__.py", "acme/shop/models/x.py"])
     >>> own.has("acme.shop.models"), own.has("acme.shop.new"), own.has("acme.other"), own.has("acme")
@@ -23,6 +23,7 @@ class OwnPackages:
 
     named: frozenset[str]
     regular: frozenset[str]
+    modules: frozenset[str] = frozenset()
 
     def has(self, package: str) -> bool:
         """Whether `package` is one of these, or would lie in one that is this project's alone."""
@@ -36,15 +37,18 @@ class OwnPackages:
 
 def packages_of(files: Iterable[str]) -> OwnPackages:
     """Tell the packages that `files` make up: paths with "/", relative to where modules are imported from."""
-    named, regular = set(), set()
+    named, regular, modules = set(), set(), set()
     for path in files:
+        if path.endswith(".py"):
+            modules.add(path.removesuffix(".py").replace("/", "."))
         folder, _, file = path.rpartition("/")
         if folder and not folder.partition("/")[0].endswith((".dist-info", ".data")):
             name = folder.replace("/", ".")
             named.add(name)
             if file in _INITS or (file.startswith("__init__.") and file.endswith((".so", ".pyd"))):
                 regular.add(name)
-    return OwnPackages(named=frozenset(named), regular=frozenset(regular))
+    modules -= regular  # As Python does where there are both.
+    return OwnPackages(named=frozenset(named), regular=frozenset(regular), modules=frozenset(modules))
 
 
 def joined(parts: Iterable[OwnPackages]) -> OwnPackages:
@@ -53,6 +57,7 @@ def joined(parts: Iterable[OwnPackages]) -> OwnPackages:
     return OwnPackages(
         named=frozenset[str]().union(*(part.named for part in each)),
         regular=frozenset[str]().union(*(part.regular for part in each)),
+        modules=frozenset[str]().union(*(part.modules for part in each)),
     )
 
 

@@ -29,8 +29,17 @@ class Project:
         """Return the parts that belong into this project's wheel.
 
         Where the workspace begins at the project and names one part, it is this project's. Otherwise it is
-        whose package is among the project's `packages`, or would lie in one of them.
+        whose package is among the project's `packages`, or would lie in one of them. Raises HermpkgError
+        where a single file of Python is named in place of a package: nobody could find data in it.
         """
+        for part in self.parts:
+            if part.package in packages.modules:
+                raise HermpkgError(
+                    f"{part.package} is a module, {part.package.rpartition('.')[2]}.py, and no package that"
+                    " could have an artifact as its data",
+                    facts=[("project", self.folder)],
+                    next_step=f"name a package, a folder with an __init__.py, such as {part.package}_models",
+                )
         parts = [part for part in self.parts if part.package]
         if self.is_root and len(parts) == 1:
             return tuple(parts)

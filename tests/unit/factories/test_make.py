@@ -406,6 +406,8 @@ def test_a_syntax_error_is_placed(models: ModelWorkspace) -> None:
         ("import ctypes; ctypes.string_at(0)", "killed by SIGSEGV (a crash in native code)"),
         ("raise MemoryError", "raised MemoryError"),
         ("return make() + 1", "raised RecursionError"),
+        ("raise ValueError('one line\\nand another')", "raised ValueError: one line"),
+        ("exec('1 +')", "raised SyntaxError: invalid syntax"),
         ("return lambda: 1", "what the factory models.net:make returned cannot be pickled"),
     ],
 )

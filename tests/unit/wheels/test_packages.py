@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hermpkg_build.errors import HermpkgError
 from hermpkg_build.loading.wheel_settings import WheelPart
 from hermpkg_build.wheels.packages import packages_of
 from hermpkg_build.wheels.projects import Project
@@ -40,3 +41,23 @@ def test_one_part_at_the_root_of_a_workspace_needs_no_such_package():
     assert Project(folder="", parts=(part,)).own_parts(packages) == ()
     assert Project(folder="", parts=(part, other), is_root=True).own_parts(packages) == (other,)
     assert Project(folder="", parts=(WheelPart(targets=("//:x",)),), is_root=True).own_parts(packages) == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "is_module"),
+    [
+        (["new.py"], True),
+        (["new.py", "new/data.csv"], True),
+        (["new.py", "new/__init__.py"], False),
+        (["new/__init__.py"], False),
+    ],
+)
+def test_a_single_module_can_have_no_artifact(files, is_module):
+    """Python imports the file, and finds no data in a folder beside it."""
+    part = WheelPart(targets=("//:x",), package="new")
+    project = Project(folder="", parts=(part,), is_root=True)
+    if is_module:
+        with pytest.raises(HermpkgError, match=r"new is a module, new\.py, and no package"):
+            project.own_parts(packages_of(files))
+    else:
+        assert project.own_parts(packages_of(files)) == (part,)
