@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from hermpkg_build.core.module_names import package_of_private_part, top_of
 from hermpkg_build.pickles import opcodes as op
-from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.output import Pieces
 from hermpkg_build.pickles.pickled import GlobalReference
 
 ResolveGlobal: TypeAlias = Callable[[Any, str, str], "tuple[str, str]"]
@@ -20,7 +20,7 @@ ResolveGlobal: TypeAlias = Callable[[Any, str, str], "tuple[str, str]"]
 class GlobalWriter:
     """Writes the names of classes and functions to an output; `written` are those that it wrote so far."""
 
-    def __init__(self, out: Output, protocol: int, resolve: ResolveGlobal | None) -> None:
+    def __init__(self, out: Pieces, protocol: int, resolve: ResolveGlobal | None) -> None:
         self.written: set[GlobalReference] = set()
         self._found: dict[int, tuple[str, str]] = {}
         self._out = out
@@ -36,10 +36,9 @@ class GlobalWriter:
             self._out.alive.append(obj)
         self.write_name(*found)
 
-    def fetched_by(self, obj: object) -> bytes | None:
-        """The opcode that fetches `obj`; None where it was written less than twice."""
-        reference = self._out.by_value.get(self._found.get(id(obj)))
-        return reference if isinstance(reference, bytes) else None
+    def key_of(self, obj: object) -> tuple[str, str] | None:
+        """The key that the value `obj` has in the output; None where it was not written."""
+        return self._found.get(id(obj))
 
     def _find(self, obj: object, name: str | None) -> tuple[str, str]:
         if self._resolve is None:
@@ -51,7 +50,7 @@ class GlobalWriter:
         """Write a name that is known to be right."""
         out = self._out
         key = (module, qualname)
-        if out.written(out.by_value, key):
+        if out.refer_to_value(key):
             return
         scope, dot, last = qualname.rpartition(".")
         if dot:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from types import EllipsisType, FunctionType, NotImplementedType
@@ -12,20 +12,20 @@ from typing import Any, TypeAlias
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.hook_numbers import number_hooks
-from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.output import DEEPEST, Output, Pieces
 from hermpkg_build.pickles.package_reductions import copied
 from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, reason_for
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.plain_batches import SMALLEST, PlainBatches
+from hermpkg_build.pickles.plain_classes import PlainClasses
 from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce, runs_code
 from hermpkg_build.pickles.referred_storages import ReferredStorages
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
 from hermpkg_build.pickles.values import AtomKeys, sort_atoms, split_atoms
 
-Walk: TypeAlias = "Generator[Any, None, None]"
+Walk: TypeAlias = "Iterator[Any]"
 
-_DEEPEST = 1_000_000
 _REENTRIES = 1_000
 
 
@@ -42,7 +42,7 @@ class GraphWriter:
     """
 
     def __init__(
-        self, settings: Settings, out: Output, ranks: Mapping[int, int] | None, reductions: dict[int, Reduced]
+        self, settings: Settings, out: Pieces, ranks: Mapping[int, int] | None, reductions: dict[int, Reduced]
     ) -> None:
         self._settings = settings
         self._protocol = settings.protocol
@@ -51,7 +51,10 @@ class GraphWriter:
         self._reductions = reductions
         self._globals = GlobalWriter(out, settings.protocol, settings.resolve_global)
         self._atoms = AtomKeys()
-        self._batches: PlainBatches | None = PlainBatches(settings, out, self._atoms, self._globals)
+        self._plain = PlainClasses(settings, out, self._globals)
+        self._batches: PlainBatches | None = None
+        if isinstance(out, Output):
+            self._batches = PlainBatches(self._protocol, out, self._atoms, self._plain)
         self._values: dict[int, Hashable] = {}
         self._building: dict[int, int] = {}
         self._referred = ReferredStorages()
@@ -93,19 +96,16 @@ class GraphWriter:
         """Run `current` and everything it yields, depth first, without recursion."""
         # Walks that wait, each for the one over an object that it yielded: these are the path from the root.
         stack: list[tuple[Walk, object]] = []
-        out, by_identity = self._out, self._out.by_identity
-        memoised = by_identity.get
+        out, refer = self._out, self._out.refer
         start = self.starts().get
         other = self._other
         child: Any = None
         try:
             while True:
                 for child in current:
-                    if (reference := memoised(id(child))) is not None:
-                        out.append(out.fetch(by_identity, id(child), reference))
-                    elif (nested := start(type(child), other)(child)) is not None:
-                        if len(stack) == _DEEPEST:
-                            raise pickle.PicklingError(f"the graph is more than {_DEEPEST:,} levels deep")
+                    if not refer(child) and (nested := start(type(child), other)(child)) is not None:
+                        if len(stack) + out.levels >= DEEPEST:
+                            raise pickle.PicklingError(f"the graph is more than {DEEPEST:,} levels deep")
                         stack.append((current, child))
                         current = nested
                         break
@@ -116,11 +116,13 @@ class GraphWriter:
         except (UnpicklableError, OrderNeededError):
             raise
         except Exception as error:
-            raise self.failure([obj for _, obj in stack], child, error) from error
+            opened = [obj for walk, started in stack for obj in (*opened_in(walk), started)]
+            raise self.failure([*opened, *opened_in(current)], child, error) from error
 
     def failure(self, opened: Sequence[object], child: object, error: Exception) -> UnpicklableError:
         """The error for `child`, to which the objects `opened` lead, each a part of the one before."""
-        reductions = {id(reduced.obj): reduced for reduced in self._out.alive if isinstance(reduced, Reduced)}
+        reductions = {id(obj): instance(obj) for obj in opened if self._plain.key_of(type(obj))}
+        reductions |= {id(known.obj): known for known in self._out.alive if isinstance(known, Reduced)}
         path = path_of(self._settings.name, opened, child, reductions)
         return UnpicklableError(path, reason_for(child, error))
 
@@ -128,30 +130,7 @@ class GraphWriter:
 
     def _fill(self, children: Iterable[Any], closing: bytes) -> Walk:
         """Write `children`, then `closing`; yields those that are not written at once."""
-        out = self._out
-        pieces = out.pieces
-        write = out.append
-        texts = out.texts
-        vocabularies = out.vocabularies
-        encoder = op.ATOM_ENCODERS.get
-        for child in children:
-            kind = type(child)
-            if kind is str:
-                reference = texts.get(child)
-                if reference is None and vocabularies:
-                    out.enter((child,))
-                    reference = texts.get(child)
-                if reference is None:
-                    texts[child] = len(pieces)
-                    write(out.encode_text(child))
-                else:
-                    write(out.fetch(texts, child, reference))
-            elif encode := encoder(kind):
-                write(encode(child))
-            else:
-                yield child
-        if closing:
-            write(closing)
+        return self._out.fill(children, closing)
 
     def _list(self, obj: list[Any]) -> Walk | None:
         self._out.append(pickle.EMPTY_LIST)
@@ -193,7 +172,7 @@ class GraphWriter:
         key = self._atoms.key(obj)
         if key is None:
             return self._tuple_by_identity(obj)
-        if self._out.written(self._out.by_value, key):
+        if self._out.refer_to_value(key):
             return None
         return self._tuple_by_value(obj, key)
 
@@ -208,13 +187,11 @@ class GraphWriter:
         opening, closing = op.of_tuple(len(obj))
         if opening:
             self._out.append(opening)
-        self._enter(obj)
         yield from self._fill(obj, b"")
-        self._leave(obj)
         if self._out.is_memoised(obj):
             # It contains itself and was completed further down: that one is the object.
             self._out.append(pickle.POP_MARK if opening else pickle.POP * len(obj))
-            self._out.written(self._out.by_identity, id(obj))
+            self._out.refer(obj)
         else:
             self._out.append(closing)
             self._out.memoise(obj)
@@ -240,13 +217,13 @@ class GraphWriter:
             self._out.append(pickle.EMPTY_TUPLE + pickle.REDUCE)
             self._out.memoise(obj)
             yield set.update
-            self._out.written(self._out.by_identity, id(obj))
+            self._out.refer(obj)
             yield from self._list_of(chain(atoms, others))
             self._out.append(op.TUPLE_OF[2] + pickle.REDUCE + pickle.POP)
 
     def _frozenset(self, obj: frozenset[Any]) -> Walk | None:
         key = self._atoms.key(obj)
-        if key is not None and self._out.written(self._out.by_value, key):
+        if key is not None and self._out.refer_to_value(key):
             return None
         return self._new_frozenset(obj, key)
 
@@ -262,7 +239,7 @@ class GraphWriter:
         self._leave(obj)
         if self._out.is_memoised(obj):
             self._out.append(pickle.POP_MARK if self._protocol >= 4 else pickle.POP * 2)
-            self._out.written(self._out.by_identity, id(obj))
+            self._out.refer(obj)
             return
         self._out.append(pickle.FROZENSET if self._protocol >= 4 else op.TUPLE_OF[1] + pickle.REDUCE)
         if key is None:
@@ -308,7 +285,7 @@ class GraphWriter:
 
     def _complex(self, obj: complex) -> None:
         key = ("complex", op.encode_float(obj.real), op.encode_float(obj.imag))
-        if not self._out.written(self._out.by_value, key):
+        if not self._out.refer_to_value(key):
             self._globals.write(complex)
             self._out.append(key[1] + key[2] + op.TUPLE_OF[2] + pickle.REDUCE)
             self._out.memoise_value(key)
@@ -327,6 +304,8 @@ class GraphWriter:
     def _other(self, obj: Any) -> Walk | None:
         """An object of a type without an entry in `_start`."""
         self._out.settle()
+        if not isinstance(self._out, Output) and (name := self._plain.key_of(type(obj))) is not None:
+            self._out.take_class(type(obj), name)
         if (
             self._settings.persistent_id is not None
             and (persistent := self._settings.persistent_id(obj)) is not None
@@ -345,7 +324,7 @@ class GraphWriter:
             known = number_hooks(checked(obj, returned), self._reductions)
             self._reductions.setdefault(id(obj), known)
         key = self.value_key(obj)
-        if key is not None and self._out.written(self._out.by_value, key):
+        if key is not None and self._out.refer_to_value(key):
             return None
         return self._reduced(known, key)
 
@@ -398,7 +377,7 @@ class GraphWriter:
         self._leave(obj)
         if self._out.is_memoised(obj):
             self._out.append(pickle.POP)
-            self._out.written(self._out.by_identity, id(obj))
+            self._out.refer(obj)
             return
         if key is None:
             self._out.memoise(obj)
@@ -414,7 +393,7 @@ class GraphWriter:
             yield from self._fill((reduced.state,), pickle.BUILD)
         else:
             yield reduced.setter
-            self._out.written(self._out.by_identity, id(obj))
+            self._out.refer(obj)
             yield from self._fill((reduced.state,), op.TUPLE_OF[2] + pickle.REDUCE + pickle.POP)
 
     def _construct(self, reduced: Reduced) -> Walk:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.batch import Batch, Vocabulary
 
+if TYPE_CHECKING:
+    from hermpkg_speed import Pickle
+
+Pieces: TypeAlias = "Output | Pickle"
+"""A pickle under construction; that of the extension has the same methods, and makes the same bytes."""
 Place: TypeAlias = "int | Batch | Vocabulary"
 """The index of the piece that leaves an object on the stack, or what it is in, with many others."""
 Table: TypeAlias = "dict[Any, Place | bytes]"
 """Memoised objects by key: their places, and, from the first reference on, the opcodes that fetch them."""
 
+DEEPEST: Final = 1_000_000
+"""How many objects may be open, each a part of the one before."""
 _BIG = 1 << 16
 _SMALLEST_APART = 1 << 12
 """Strings of a vocabulary, below which each gets its entry in the table of all."""
@@ -27,6 +34,9 @@ class Output:
     The memo costs nothing until it is used: only the first reference to an object gives it a
     number, and the opcode that puts it under that number is added to its piece at the end.
     """
+
+    levels: Final = 0
+    """How many objects are open here, rather than on the stack of the walk."""
 
     def __init__(self, protocol: int) -> None:
         self.pieces: list[bytes] = [pickle.PROTO + bytes((protocol,))]
@@ -64,6 +74,10 @@ class Output:
         self.by_identity[id(obj)] = len(self.pieces) - 1
         self.alive.append(obj)
 
+    def refer(self, obj: object) -> bool:
+        """Write a reference to `obj`; False where it is not memoised."""
+        return self.written(self.by_identity, id(obj))
+
     def is_memoised(self, obj: object) -> bool:
         """Whether `obj` can be fetched by its identity."""
         return id(obj) in self.by_identity
@@ -71,6 +85,41 @@ class Output:
     def memoise_value(self, key: Hashable) -> None:
         """Remember that the last piece left a value with this key on the stack."""
         self.by_value[key] = len(self.pieces) - 1
+
+    def refer_to_value(self, key: Hashable) -> bool:
+        """Write a reference to the value with this key; False where there is none."""
+        return self.written(self.by_value, key)
+
+    def number_of_value(self, key: Hashable) -> int | None:
+        """The number that the value with this key is fetched by; None where it was written less than twice."""
+        reference = self.by_value.get(key)
+        return op.number_of(reference) if isinstance(reference, bytes) else None
+
+    def fill(self, children: Iterable[Any], closing: bytes) -> Generator[Any, None, None]:
+        """Write `children`, then `closing`; yields those that are not written at once."""
+        pieces = self.pieces
+        write = self.append
+        texts = self.texts
+        vocabularies = self.vocabularies
+        encoder = op.ATOM_ENCODERS.get
+        for child in children:
+            kind = type(child)
+            if kind is str:
+                reference = texts.get(child)
+                if reference is None and vocabularies:
+                    self.enter((child,))
+                    reference = texts.get(child)
+                if reference is None:
+                    texts[child] = len(pieces)
+                    write(self.encode_text(child))
+                else:
+                    write(self.fetch(texts, child, reference))
+            elif encode := encoder(kind):
+                write(encode(child))
+            else:
+                yield child
+        if closing:
+            write(closing)
 
     def add_batch(self, batch: Batch) -> None:
         """Remember what is in `batch`, which is the last piece, but for its strings.

@@ -20,11 +20,9 @@ from typing import Any, Final
 
 from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.batch import Batch, Memo, Vocabulary, visited
-from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.output import Output
-from hermpkg_build.pickles.plain_classes import OWN_WAYS
+from hermpkg_build.pickles.plain_classes import OWN_WAYS, PlainClasses
 from hermpkg_build.pickles.plain_parts import PlainParts
-from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.values import AtomKeys
 
 SMALLEST: Final = 48
@@ -40,10 +38,10 @@ _NUMBERS: Final = frozenset({int, float, bool, NoneType})
 class PlainBatches:
     """Writes batches to `out`, which has the atoms of its tuples by the keys of `atoms`."""
 
-    def __init__(self, settings: Settings, out: Output, atoms: AtomKeys, names: GlobalWriter) -> None:
+    def __init__(self, protocol: int, out: Output, atoms: AtomKeys, plain: PlainClasses) -> None:
         self._out = out
-        self._protocol = settings.protocol
-        self._parts = PlainParts(settings, out, atoms, names)
+        self._protocol = protocol
+        self._parts = PlainParts(out, atoms, plain)
         self._to_pass_over = self._passed_over = 0
 
     def wrote_vocabulary(self, obj: dict[Any, Any]) -> bool:

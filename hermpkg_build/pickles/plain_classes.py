@@ -6,7 +6,11 @@ import copyreg
 from types import GetSetDescriptorType, MemberDescriptorType
 from typing import Any, Final
 
+from hermpkg_build.pickles.global_names import GlobalWriter
+from hermpkg_build.pickles.output import Pieces
+from hermpkg_build.pickles.package_reductions import PackageReductions
 from hermpkg_build.pickles.reducing import has_reducer_of_its_own
+from hermpkg_build.pickles.settings import Settings
 
 OWN_WAYS: Final = frozenset(
     {"__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__getnewargs__", "__getnewargs_ex__"}
@@ -14,6 +18,31 @@ OWN_WAYS: Final = frozenset(
 """Methods that change how an object is pickled, of a class or of an instance."""
 _OTHER_WAYS: Final = frozenset({"__class__", "__getattr__", "__getattribute__"})
 _OBJECT: Final[Any] = object
+
+
+class PlainClasses:
+    """Judges the classes of objects in a walk, each once, whose names `names` writes to `out`."""
+
+    def __init__(self, settings: Settings, out: Pieces, names: GlobalWriter) -> None:
+        self._out = out
+        self._names = names
+        self._judged: dict[int, tuple[type, bool]] = {}
+        reductions = getattr(settings.persistent_id, "__self__", None)
+        self._reductions = reductions if isinstance(reductions, PackageReductions) else None
+        # Whoever is asked for each instance is asked as they are written one by one.
+        self._asks = settings.reduce_override is not None or (
+            settings.persistent_id is not None and self._reductions is None
+        )
+
+    def key_of(self, kind: type) -> tuple[str, str] | None:
+        """The key of the name of `kind`, where that was written and its instances are plain; else None."""
+        if self._asks:
+            return None
+        if id(kind) not in self._judged:
+            self._out.settle()
+            concerned = self._reductions is not None and self._reductions.concern(kind)
+            self._judged[id(kind)] = kind, not concerned and is_plain_class(kind)
+        return self._names.key_of(kind) if self._judged[id(kind)][1] else None
 
 
 def is_plain_class(kind: Any) -> bool:

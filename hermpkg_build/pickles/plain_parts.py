@@ -11,13 +11,9 @@ from types import NoneType
 from typing import Any, Final, TypeAlias
 
 from hermpkg_build.dataclass import dataclass, field
-from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.batch import Memo
-from hermpkg_build.pickles.global_names import GlobalWriter
 from hermpkg_build.pickles.output import Output
-from hermpkg_build.pickles.package_reductions import PackageReductions
-from hermpkg_build.pickles.plain_classes import OWN_WAYS, is_plain_class
-from hermpkg_build.pickles.settings import Settings
+from hermpkg_build.pickles.plain_classes import OWN_WAYS, PlainClasses
 from hermpkg_build.pickles.values import AtomKeys
 
 Column: TypeAlias = "Sequence[Any]"
@@ -62,23 +58,16 @@ class Parts:
 
 
 class PlainParts:
-    """Looks into plain data, and into instances of plain classes that `names` wrote at least twice.
+    """Looks into plain data, and into instances of those plain classes that were written at least twice.
 
-    `classes` has these. `keys` has keys of dicts that were written before: most dicts have the keys that
+    `classes` has the latter. `keys` has keys of dicts that were written before: most dicts have the keys that
     others have.
     """
 
-    def __init__(self, settings: Settings, out: Output, atoms: AtomKeys, names: GlobalWriter) -> None:
+    def __init__(self, out: Output, atoms: AtomKeys, plain: PlainClasses) -> None:
         self._out = out
         self._atoms = atoms
-        self._names = names
-        self._judged: dict[int, tuple[type, bool]] = {}
-        reductions = getattr(settings.persistent_id, "__self__", None)
-        self._reductions = reductions if isinstance(reductions, PackageReductions) else None
-        # Whoever is asked for each instance is asked as they are written one by one.
-        self._asks = settings.reduce_override is not None or (
-            settings.persistent_id is not None and self._reductions is None
-        )
+        self._plain = plain
         self.classes: Memo = {}
         self.keys: Memo = {}
 
@@ -155,18 +144,13 @@ class PlainParts:
 
     def _takes(self, kind: type) -> bool:
         """Whether instances of `kind` are plain."""
-        if self._asks:
-            return False
         if id(kind) in self.classes:
             return True
-        if id(kind) not in self._judged:
-            self._out.settle()
-            concerned = self._reductions is not None and self._reductions.concern(kind)
-            self._judged[id(kind)] = kind, not concerned and is_plain_class(kind)
-        opcode = self._names.fetched_by(kind) if self._judged[id(kind)][1] else None
-        if opcode is None:
+        key = self._plain.key_of(kind)
+        number = None if key is None else self._out.number_of_value(key)
+        if number is None:
             return False
-        self.classes[id(kind)] = op.number_of(opcode), kind
+        self.classes[id(kind)] = number, kind
         return True
 
 

@@ -9,6 +9,7 @@
  * memory. The buffer of a bytes object has a NUL behind its last byte: that stops every loop that looks ahead, since a
  * NUL belongs to nothing, and a byte is looked at only where none of those before it was one. */
 
+#include "pickle.h"
 #include "recognise.h"
 
 #ifndef HERMPKG_SPEED_VERSION
@@ -104,7 +105,7 @@ static PyObject *is_valid(PyObject *module, PyObject *source) {
 
 static int fill_module(PyObject *module) {
     fill_kinds();
-    return PyModule_AddStringConstant(module, "VERSION", HERMPKG_SPEED_VERSION);
+    return add_pickle(module) < 0 ? -1 : PyModule_AddStringConstant(module, "VERSION", HERMPKG_SPEED_VERSION);
 }
 
 static PyMethodDef methods[] = {
