@@ -135,7 +135,7 @@ $(VENV)/test.stamp: $(VENV)/made.stamp pyproject.toml constraints.txt
 	@touch $@ $(VENV)/demo.stamp
 
 # The extension, where there is a compiler: there is no stamp otherwise, and its tests are skipped.
-$(VENV)/speed.stamp: $(VENV)/test.stamp $(wildcard hermpkg_build/source/native/*.[ch]) hermpkg_build/version.py
+$(VENV)/speed.stamp: $(VENV)/test.stamp $(wildcard hermpkg_build/source/native/*.[ch] hermpkg_build/pickles/native/*.[ch]) hermpkg_build/version.py
 	@rm -rf build/speed
 	@if made=$$(CFLAGS="-Wall -Wextra -Wshadow -Werror" $(VENV_PYTHON) hermpkg_build/runtime/distribution/make.py build/speed hermpkg-speed 2>&1); then \
 		$(INSTALL) --no-deps --force-reinstall build/speed/*.whl && touch $@; \

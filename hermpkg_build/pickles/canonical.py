@@ -17,10 +17,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hermpkg_build.core.collection_pause import paused_collection
+from hermpkg_build.extension import choose
+from hermpkg_build.pickles import opcodes as op
 from hermpkg_build.pickles.blame import Blame, no_way_back
 from hermpkg_build.pickles.global_names import ResolveGlobal
 from hermpkg_build.pickles.graph_writer import GraphWriter, OrderNeededError
-from hermpkg_build.pickles.output import Output
+from hermpkg_build.pickles.output import DEEPEST, Output, Pieces
 from hermpkg_build.pickles.path_of_failure import UnpicklableError
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.reducing import Reduced
@@ -64,11 +66,21 @@ def pickle_canonically(
     reductions: dict[int, Reduced] = {}
     with paused_collection:
         try:
-            pickled = GraphWriter(settings, Output(protocol), None, reductions).dump(obj)
+            pickled = GraphWriter(settings, _begun(protocol), None, reductions).dump(obj)
         except OrderNeededError:
             ranks, _alive = survey(settings, obj, reductions)
-            pickled = GraphWriter(settings, Output(protocol), ranks, reductions).dump(obj)
+            pickled = GraphWriter(settings, _begun(protocol), ranks, reductions).dump(obj)
     if trial is not None and (error := trial.error_of(pickled)) is not None:
         Blame(settings, ranks, trial, reductions).dump(obj)
         raise UnpicklableError(name, no_way_back(error))
     return pickled
+
+
+def _begun(protocol: int) -> Pieces:
+    """A pickle to be written, by the extension where it is installed."""
+    if choose().extension is None:
+        return Output(protocol)
+    from hermpkg_speed import Pickle
+
+    encode_text = op.encode_text_3 if protocol < 4 else op.encode_text_4
+    return Pickle(protocol, DEEPEST, op.encode_int, encode_text, op.bytes_header)

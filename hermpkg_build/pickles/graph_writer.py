@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from types import EllipsisType, FunctionType, NotImplementedType
+from types import EllipsisType, FunctionType, GeneratorType, NotImplementedType
 from typing import Any, TypeAlias
 
 from hermpkg_build.pickles import opcodes as op
@@ -18,7 +18,15 @@ from hermpkg_build.pickles.path_of_failure import UnpicklableError, path_of, rea
 from hermpkg_build.pickles.pickled import PickledObject
 from hermpkg_build.pickles.plain_batches import SMALLEST, PlainBatches
 from hermpkg_build.pickles.plain_classes import PlainClasses
-from hermpkg_build.pickles.reducing import Elements, Reduced, checked, is_value, reduce, runs_code
+from hermpkg_build.pickles.reducing import (
+    Elements,
+    Reduced,
+    checked,
+    is_value,
+    reduce,
+    reduced_instance,
+    runs_code,
+)
 from hermpkg_build.pickles.referred_storages import ReferredStorages
 from hermpkg_build.pickles.settings import Settings
 from hermpkg_build.pickles.storages import StorageReference, storage_reference
@@ -121,7 +129,7 @@ class GraphWriter:
 
     def failure(self, opened: Sequence[object], child: object, error: Exception) -> UnpicklableError:
         """The error for `child`, to which the objects `opened` lead, each a part of the one before."""
-        reductions = {id(obj): instance(obj) for obj in opened if self._plain.key_of(type(obj))}
+        reductions = {id(obj): reduced_instance(obj) for obj in opened if self._plain.key_of(type(obj))}
         reductions |= {id(known.obj): known for known in self._out.alive if isinstance(known, Reduced)}
         path = path_of(self._settings.name, opened, child, reductions)
         return UnpicklableError(path, reason_for(child, error))
@@ -352,7 +360,7 @@ class GraphWriter:
         """Write what stands for an object, out of containers of its own where its parts refer to it."""
         if id(obj) in self._building:
             persistent = copied(persistent)
-        self._out.alive += (obj, persistent)
+        self._out.alive.extend((obj, persistent))
         self._runs_code = True
         self._enter(obj)
         yield from self._fill((persistent,), pickle.BINPERSID)
@@ -429,6 +437,14 @@ class GraphWriter:
         count = self._building[id(obj)] = self._building[id(obj)] - 1
         if not count:
             del self._building[id(obj)]
+
+
+def opened_in(walk: Walk) -> Sequence[object]:
+    """The objects that are open in `walk`, or in that which it waits for, where the extension walks there."""
+    inner: Any = walk
+    while isinstance(inner, GeneratorType):
+        inner = inner.gi_yieldfrom
+    return [] if inner is None else inner.opened()
 
 
 _INSTANCES: dict[type, object] = {type(value): value for value in (None, Ellipsis, NotImplemented)}

@@ -91,7 +91,7 @@ class Output:
         return self.written(self.by_value, key)
 
     def number_of_value(self, key: Hashable) -> int | None:
-        """The number that the value with this key is fetched by; None where it was written less than twice."""
+        """The number that the value with this key is fetched by; None where it was not written twice."""
         reference = self.by_value.get(key)
         return op.number_of(reference) if isinstance(reference, bytes) else None
 

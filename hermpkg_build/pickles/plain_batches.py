@@ -66,7 +66,7 @@ class PlainBatches:
     def fill(
         self,
         children: Iterator[Any],
-        one_by_one: Callable[[Sequence[Any], bytes], Generator[Any, None, None]],
+        one_by_one: Callable[[Sequence[Any], bytes], Iterator[Any]],
         closing: bytes,
     ) -> Generator[Any, None, None]:
         """Write `children`, then `closing`; those that are not plain `one_by_one`.

@@ -17,6 +17,7 @@ from hermpkg_build.pickles.array_padding import without_padding
 from hermpkg_build.pickles.parametrized import by_its_original, is_made_for_one, parametrized_class
 
 _OBJECT: Final[Any] = object
+_NEW_OBJECT: Final[Any] = getattr(copyreg, "__newobj__")  # noqa: B009 -- stubs lack it
 _OF_PATTERNS: Final = ("pattern", "flags", "groups", "groupindex")
 _SET_REDUCERS: Final[tuple[Any, ...]] = (set.__reduce__, frozenset.__reduce__)
 _SET_ITERATOR: Final[Any] = type(iter(set()))
@@ -42,6 +43,11 @@ class Reduced:
     items: list[Any] | None = None
     pairs: list[tuple[Any, Any]] | None = None
     setter: Any = None
+
+
+def reduced_instance(obj: Any) -> Reduced:
+    """What an instance of a plain class reduces to."""
+    return Reduced(obj=obj, function=_NEW_OBJECT, arguments=(type(obj),), state=vars(obj))
 
 
 def is_value(obj: object) -> bool:

@@ -128,9 +128,9 @@ def _is_worth_processes(count: int) -> bool:
 
 def has_scanner() -> bool:
     """Whether sources are read by the scanner in C."""
-    from hermpkg_build.source.scanner import choose
+    from hermpkg_build.extension import choose
 
-    return choose().scanner is not None
+    return choose().extension is not None
 
 
 def _decoded(encoded: Mapping[Digest, bytes]) -> dict[Digest, ImportFacts]:

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final
 
 from hermpkg_build.core.import_facts import IMPORT_CONTEXTS, Import, ImportFacts, ImportForm
+from hermpkg_build.extension import choose
 from hermpkg_build.source.bindings import TELLING_NAMES
 from hermpkg_build.source.findings import PLACE_NAMES
-from hermpkg_build.version import __version__
-
-if TYPE_CHECKING:
-    from types import ModuleType
-
-VARIABLE: Final = "HERMPKG_SPEED"
 
 _WORDS: Final = tuple(sorted(name.encode() for name in {*TELLING_NAMES, *PLACE_NAMES}))
 """Names that only the analysis in Python looks into."""
@@ -29,43 +24,15 @@ _import: Final[Callable[[tuple[Any, ...]], Import]] = partial(tuple.__new__, Imp
 """Makes one of its fields, a third as long as a call of the class takes."""
 
 
-class Choice(NamedTuple):
-    """The scanner that is at work, if any, and in words which it is, or why there is none."""
-
-    scanner: ModuleType | None
-    told: str
-
-
-@cache
-def choose() -> Choice:
-    """Choose for this process: the scanner of this very version, unless ``$HERMPKG_SPEED`` says ``never``."""
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted not in ("", "auto"):
-        return Choice(None, f"in Python, since {VARIABLE} is {wanted!r}")
-    try:
-        import hermpkg_speed
-    except ImportError as error:
-        missing = isinstance(error, ModuleNotFoundError)
-        return Choice(
-            None, f"in Python: hermpkg-speed {'is not installed' if missing else 'cannot be loaded'}"
-        )
-    version = getattr(hermpkg_speed, "VERSION", None)
-    if version != __version__:
-        return Choice(None, f"in Python, since hermpkg-speed is of version {version}, not {__version__}")
-    if not hasattr(hermpkg_speed, "is_valid"):
-        return Choice(None, "in Python, since hermpkg-speed was built from older sources of this version")
-    return Choice(hermpkg_speed, f"by hermpkg-speed {version}")
-
-
 def folder() -> str:
     """Where the scanner at work lies, for a process that has no site-packages; "" where there is none."""
-    scanner = choose().scanner
+    scanner = choose().extension
     return os.path.dirname(scanner.__file__ or "") if scanner else ""
 
 
 def scanned_facts(source: bytes) -> ImportFacts | None:
     """The facts of a source in normal form; None where Python has to look, or there is no scanner."""
-    scanner = choose().scanner
+    scanner = choose().extension
     found = scanner.scan(source, _WORDS, _FORMS, IMPORT_CONTEXTS) if scanner else None
     if found is None:
         return None
@@ -76,5 +43,5 @@ def scanned_facts(source: bytes) -> ImportFacts | None:
 
 def is_certainly_valid(data: bytes) -> bool:
     """Whether every Python can parse a source; where this says no, nobody knows."""
-    scanner = choose().scanner
+    scanner = choose().extension
     return scanner is not None and scanner.is_valid(data)

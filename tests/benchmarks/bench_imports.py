@@ -73,7 +73,7 @@ def row_actions(paths: Sequence[str], jobs: int) -> dict[str, Callable[[], objec
     sources = [Source(path=path) for path in paths]
     rows["hermpkg, one process"] = lambda: facts_of_files(sources, 1)
     rows[f"hermpkg, {jobs} processes"] = lambda: facts_of_files(sources, jobs)
-    if scanner.choose().scanner:
+    if scanner.choose().extension:
         rows["without hermpkg-speed, one process"] = lambda: facts_in_python(sources)
     return rows
 

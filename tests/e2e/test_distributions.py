@@ -121,7 +121,9 @@ def test_each_file_is_in_one_of_them_and_all_are_the_tree(made):
     assert not runtime & build
     tree = {file for file in files_by_git(REPOSITORY) if file.startswith("hermpkg_build/")}
     own = {"hermpkg_build/BUILD", "hermpkg_build/runtime/pyproject.toml", "hermpkg_build/runtime/README.md"}
-    elsewhere = ("hermpkg_build/runtime/distribution/", "hermpkg_build/source/native/")
+    elsewhere = tuple(
+        f"hermpkg_build/{own}/" for own in ("runtime/distribution", "source/native", "pickles/native")
+    )
     assert runtime | build == {file for file in tree - own if not file.startswith(elsewhere)}
 
 

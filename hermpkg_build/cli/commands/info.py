@@ -34,7 +34,7 @@ def run(arguments: CommonArguments, console: Console) -> ExitCode:
     """
     from dataclasses import asdict
 
-    from hermpkg_build.source.scanner import choose
+    from hermpkg_build.extension import choose
 
     workspace = _workspace()
     remote_cache, remote_executor, problem = servers_of(workspace) if workspace else ("", "", None)

@@ -9,6 +9,7 @@ from typing import Any
 Table = Mapping[str, Any]
 
 FOLDER = "hermpkg_build/source/native"
+_FOLDERS = (FOLDER, "hermpkg_build/pickles/native")
 MODULE = "hermpkg_speed"
 
 _OLDEST = "310"
@@ -23,7 +24,8 @@ _NO_PLACES = ["-g0"]
 
 def speed_files(checkout: Path) -> Iterator[Path]:
     """Yield the files in C."""
-    yield from sorted((checkout / FOLDER).glob("*.[ch]"))
+    for folder in _FOLDERS:
+        yield from sorted((checkout / folder).glob("*.[ch]"))
 
 
 def speed_tables(checkout: Path, shared: Table, version: str) -> Table:
@@ -42,7 +44,7 @@ def speed_tables(checkout: Path, shared: Table, version: str) -> Table:
     project = {
         "name": "hermpkg-speed",
         "version": version,
-        "description": "Reads Python sources many times as fast for hermpkg-build of the same version",
+        "description": "Reads sources and writes pickles many times as fast for hermpkg-build of the same version",
         "readme": "README.md",
         **shared,
     }

@@ -89,7 +89,7 @@ class k(l, metaclass=m): n = b"o" rb'\d' ; p = f"{q!r:>{r}}{s=}{{" "\x41\n"
 
 
 def _seeds(_: Path) -> Mapping[str, bytes]:
-    if not choose().scanner:
+    if not choose().extension:
         print(f"sources are read {choose().told}: nothing is compared", file=sys.stderr)
     return _SOURCES
 

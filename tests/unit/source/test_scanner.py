@@ -24,9 +24,9 @@ FORMS = (ImportForm.IMPORT, ImportForm.FROM)
 @pytest.fixture
 def at_work() -> types.ModuleType:
     choice = scanner.choose()
-    if choice.scanner is None:
+    if choice.extension is None:
         pytest.skip(f"sources are read {choice.told}: make installs hermpkg-speed where there is a compiler")
-    return choice.scanner
+    return choice.extension
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_one_that_does_not_fit_is_not_used(module, told, choose_anew, monkeypatc
     monkeypatch.delenv("HERMPKG_SPEED", raising=False)
     monkeypatch.setitem(sys.modules, "hermpkg_speed", module)
     choice = choose_anew()
-    assert choice.scanner is None
+    assert choice.extension is None
     assert choice.told.endswith(told) or "is not installed" in choice.told
     assert scanner.folder() == ""
     assert scanner.scanned_facts(b"\nimport a\n") is None
