@@ -82,5 +82,9 @@ def _begun(protocol: int) -> Pieces:
         return Output(protocol)
     from hermpkg_speed import Pickle
 
-    encode_text = op.encode_text_3 if protocol < 4 else op.encode_text_4
-    return Pickle(protocol, DEEPEST, op.encode_int, encode_text, op.bytes_header)
+    encoders: dict[type, op.Encoder] = {
+        int: op.encode_int,
+        str: op.encode_text_3 if protocol < 4 else op.encode_text_4,
+        bytes: lambda data: op.bytes_header(len(data), protocol),
+    }
+    return Pickle(protocol, DEEPEST, encoders)

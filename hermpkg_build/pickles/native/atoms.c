@@ -35,46 +35,47 @@ static void little_endian(char *target, unsigned long long value, int size) {
     for (; size > 0; size--, value >>= 8) *target++ = (char)(value & 0xFF);
 }
 
-/* Write an opcode with a number of one byte, or another one with a number of four. */
-int write_number(Pickle *pickle, char small, char large, Py_ssize_t number) {
-    char data[5] = {number < 256 ? small : large};
-    little_endian(data + 1, (unsigned long long)number, 4);
-    return emit(pickle, data, number < 256 ? 2 : 5);
-}
-
-static int add_splice(Pickle *pickle, Py_ssize_t offset, Py_ssize_t number, PyObject *data) {
+int splice(Pickle *pickle, Py_ssize_t offset, Inserted kind, Py_ssize_t number, PyObject *data) {
     Splice *all = with_room(pickle->splices, pickle->splices_count, &pickle->splices_room, sizeof *all);
     if (!all) return -1;
     pickle->splices = all;
-    all += pickle->splices_count++;
-    all->offset = offset;
-    all->number = number;
-    Py_XINCREF(all->data = data);
+    all[pickle->splices_count++] = (Splice){offset, number, kind, data};
+    Py_XINCREF(data);
     return 0;
 }
 
 /* Write a reference to what has this place; the first gives it its number. */
 int refer(Pickle *pickle, Py_ssize_t *place) {
+    char data[5];
     if (*place >= 0) {
         if (pickle->numbers > 0xFFFFFFFFLL) {
             PyErr_SetString(PyExc_OverflowError, "a pickle cannot refer to more than 4,294,967,296 objects");
             return -1;
         }
-        if (add_splice(pickle, *place, pickle->numbers, NULL) < 0) return -1;
+        if (splice(pickle, *place, MEMO, pickle->numbers, NULL) < 0) return -1;
         *place = ~pickle->numbers++;
     }
-    return write_number(pickle, 'h', 'j', ~*place);
+    data[0] = ~*place < 256 ? 'h' : 'j';
+    little_endian(data + 1, (unsigned long long)~*place, 4);
+    return emit(pickle, data, ~*place < 256 ? 2 : 5);
 }
 
 int write_block(Pickle *pickle, PyObject *header, PyObject *data) {
     if (emit_object(pickle, header) < 0) return -1;
     if (PyBytes_Size(data) < BIG) return emit_object(pickle, data);
-    return add_splice(pickle, pickle->size, -1, data); /* Big data is copied once, in the end. */
+    return splice(pickle, pickle->size, DATA, 0, data); /* Big data is copied once, in the end. */
 }
 
-/* Write what Python makes of a value that is rare. */
-static int write_encoded(Pickle *pickle, PyObject *encode, PyObject *value) {
-    PyObject *data = PyObject_CallFunctionObjArgs(encode, value, NULL);
+/* What Python makes of a value that is rare, as a new reference. */
+static PyObject *encoded(Pickle *pickle, PyObject *value) {
+    PyObject *encode = PyDict_GetItemWithError(pickle->encoders, (PyObject *)Py_TYPE(value));
+    if (encode) return PyObject_CallFunctionObjArgs(encode, value, NULL);
+    if (!PyErr_Occurred()) PyErr_SetString(PyExc_KeyError, "an encoder");
+    return NULL;
+}
+
+static int write_encoded(Pickle *pickle, PyObject *value) {
+    PyObject *data = encoded(pickle, value);
     int done = data ? emit_object(pickle, data) : -1;
     Py_XDECREF(data);
     return done;
@@ -84,7 +85,7 @@ int write_int(Pickle *pickle, PyObject *value) {
     char data[10];
     int overflow, size = 1;
     long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
-    if (overflow) return write_encoded(pickle, pickle->encode_int, value);
+    if (overflow) return write_encoded(pickle, value);
     if (number >= 0 && number < 1 << 16) {
         data[0] = number < 256 ? 'K' : 'M';
         little_endian(data + 1, (unsigned long long)number, 2);
@@ -117,12 +118,12 @@ static int write_new_text(Pickle *pickle, PyObject *text) {
     const char *data;
     char header[5] = {'X'};
     /* Longer ones would keep a second copy, unless they are ASCII. */
-    if (PyUnicode_GetLength(text) >= BIG) return write_encoded(pickle, pickle->encode_text, text);
+    if (PyUnicode_GetLength(text) >= BIG) return write_encoded(pickle, text);
     data = PyUnicode_AsUTF8AndSize(text, &size);
     if (!data) {
         if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) return -1;
         PyErr_Clear(); /* It has lone surrogates. */
-        return write_encoded(pickle, pickle->encode_text, text);
+        return write_encoded(pickle, text);
     }
     if (pickle->protocol >= 4 && size < 256) {
         header[0] = '\x8c';
@@ -148,7 +149,7 @@ int write_byte_string(Pickle *pickle, PyObject *data) {
     PyObject *header;
     int done;
     if (known) return refer(pickle, &known->place);
-    header = PyObject_CallFunction(pickle->bytes_header, "ni", PyBytes_Size(data), pickle->protocol);
+    header = encoded(pickle, data);
     done = header ? write_block(pickle, header, data) : -1;
     Py_XDECREF(header);
     return done < 0 ? -1 : add(&pickle->byte_strings, data, hash, pickle->size);

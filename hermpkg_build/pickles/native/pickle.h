@@ -25,17 +25,14 @@ typedef struct {
     int (*equal)(PyObject *, PyObject *);
 } Table;
 
-/* What is put into the bytes at `offset` in the end: big data, or the opcode that memoises under `number`. */
+/* What is put into the bytes at `offset` in the end, in this order where it is the same: big data, the opcode that
+ * memoises under `number`, or that which says the number of a storage. */
+typedef enum { DATA, MEMO, STORAGE } Inserted;
 typedef struct {
     Py_ssize_t offset, number;
+    Inserted kind;
     PyObject *data;
 } Splice;
-
-/* Where the number of a storage stands. */
-typedef struct {
-    Py_ssize_t offset;
-    PyObject *key;
-} StorageKey;
 
 typedef struct {
     PyObject_HEAD
@@ -46,12 +43,10 @@ typedef struct {
     Py_ssize_t size, room;
     Splice *splices;
     Py_ssize_t splices_count, splices_room;
-    StorageKey *storages;
-    Py_ssize_t storages_count, storages_room;
-    Table identities, texts, byte_strings, tuples, classes;
-    PyObject *values; /* a dict of places, by keys that Python made */
-    PyObject *alive;  /* a list of what must outlive the pickle */
-    PyObject *encode_int, *encode_text, *bytes_header, *walk_type;
+    Table identities, texts, byte_strings, tuples, values, classes; /* `values` are by keys that Python made */
+    PyObject *alive;    /* a list of what must outlive the pickle */
+    PyObject *encoders; /* a dict of functions for values that are rare, by type; of bytes they make the header */
+    PyObject *walk_type;
 } Pickle;
 
 /* tables.c */
@@ -71,12 +66,12 @@ int equal_tuples(PyObject *one, PyObject *other);
 /* atoms.c: each of these writes one value; 0, or -1 with an exception */
 int emit(Pickle *pickle, const char *data, Py_ssize_t size);
 int emit_object(Pickle *pickle, PyObject *data);
+int splice(Pickle *pickle, Py_ssize_t offset, Inserted kind, Py_ssize_t number, PyObject *data);
 int write_int(Pickle *pickle, PyObject *value);
 int write_float(Pickle *pickle, PyObject *value);
 int write_text(Pickle *pickle, PyObject *text);
 int write_byte_string(Pickle *pickle, PyObject *data);
 int write_block(Pickle *pickle, PyObject *header, PyObject *data);
-int write_number(Pickle *pickle, char small, char large, Py_ssize_t number);
 int refer(Pickle *pickle, Py_ssize_t *place);
 
 static inline int emit_byte(Pickle *pickle, char byte) { return emit(pickle, &byte, 1); }

@@ -14,13 +14,7 @@ class Pickle:
     alive: list[object]
     levels: int
     def __init__(
-        self,
-        protocol: int,
-        deepest: int,
-        encode_int: Callable[[int], bytes],
-        encode_text: Callable[[str], bytes],
-        bytes_header: Callable[[int, int], bytes],
-        /,
+        self, protocol: int, deepest: int, encoders: dict[type, Callable[[Any], bytes]], /
     ) -> None: ...
     def append(self, data: bytes, /) -> None: ...
     def block(self, header: bytes, data: bytes, /) -> None: ...
