@@ -112,15 +112,17 @@ class GraphWriter:
             while True:
                 for child in current:
                     if not refer(child) and (nested := start(type(child), other)(child)) is not None:
-                        if len(stack) + out.levels >= DEEPEST:
+                        if out.levels >= DEEPEST:
                             raise pickle.PicklingError(f"the graph is more than {DEEPEST:,} levels deep")
                         stack.append((current, child))
+                        out.levels += 1
                         current = nested
                         break
                 else:
                     if not stack:
                         return
                     current, _ = stack.pop()
+                    out.levels -= 1
         except (UnpicklableError, OrderNeededError):
             raise
         except Exception as error:

@@ -33,10 +33,8 @@ class Output:
 
     The memo costs nothing until it is used: only the first reference to an object gives it a
     number, and the opcode that puts it under that number is added to its piece at the end.
+    `levels` says how many objects are open, each a part of the one before.
     """
-
-    levels: Final = 0
-    """How many objects are open here, rather than on the stack of the walk."""
 
     def __init__(self, protocol: int) -> None:
         self.pieces: list[bytes] = [pickle.PROTO + bytes((protocol,))]
@@ -47,6 +45,7 @@ class Output:
         self.vocabularies: list[Vocabulary] = []
         self.byte_strings: Table = {}
         self.alive: list[object] = []
+        self.levels = 0
         self.encode_text: Callable[[str], bytes] = op.encode_text_3 if protocol < 4 else op.encode_text_4
         self._protocol = protocol
         self._puts: list[tuple[Place, Hashable]] = []

@@ -26,6 +26,7 @@ COUNTS = {
     "kept": 2_000,
     "locks": 3_000,
     "pickles": 1_000,
+    "plain_objects": 200,
     "plain_sources": 5_000,
     "registries": 2_000,
     "scans": 200,
@@ -56,7 +57,7 @@ def test_mutants_keep_the_laws(target, tmp_path):
         pytest.importorskip("grpc")
     if target == "signatures":
         pytest.importorskip("model_signing")
-    if target == "plain_sources":
+    if target in ("plain_objects", "plain_sources"):
         pytest.importorskip("hermpkg_speed")
     tried = run(tmp_path, str(COUNTS[target]), target)
     assert tried.returncode == 0, tried.stdout

@@ -213,7 +213,7 @@ static PyMethodDef methods[] = {
 
 static PyMemberDef members[] = {
     {"alive", T_OBJECT_EX, offsetof(Pickle, alive), READONLY, "What must outlive the pickle."},
-    {"levels", T_PYSSIZET, offsetof(Pickle, levels), READONLY, "How many containers are open here."},
+    {"levels", T_PYSSIZET, offsetof(Pickle, levels), 0, "How many objects are open."},
     {NULL, 0, 0, 0, NULL},
 };
 

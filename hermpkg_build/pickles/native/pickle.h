@@ -38,7 +38,7 @@ typedef struct {
     PyObject_HEAD
     int protocol;
     Py_ssize_t numbers;         /* of the memo, given so far */
-    Py_ssize_t levels, deepest; /* containers that are open, and how many may be */
+    Py_ssize_t levels, deepest; /* objects that are open, and how many may be */
     char *bytes;
     Py_ssize_t size, room;
     Splice *splices;

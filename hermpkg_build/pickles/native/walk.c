@@ -240,4 +240,6 @@ static PyType_Slot slots[] = {
     {0, NULL},
 };
 
-PyType_Spec walk_spec = {"hermpkg_speed.Walk", sizeof(Walk), 0, Py_TPFLAGS_DEFAULT, slots};
+PyType_Spec walk_spec = {
+    "hermpkg_speed.Walk", sizeof(Walk), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots,
+};

@@ -44,7 +44,7 @@ def speed_tables(checkout: Path, shared: Table, version: str) -> Table:
     project = {
         "name": "hermpkg-speed",
         "version": version,
-        "description": "Reads sources and writes pickles many times as fast for hermpkg-build of the same version",
+        "description": "Reads sources and writes pickles in C for hermpkg-build of the same version",
         "readme": "README.md",
         **shared,
     }

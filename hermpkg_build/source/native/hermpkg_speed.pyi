@@ -5,12 +5,11 @@ from hermpkg_build.core.import_facts import ImportContext, ImportForm
 
 VERSION: str
 
-class Walk(Iterator[Any]):
-    def __next__(self) -> Any: ...
-    def opened(self) -> list[object]: ...
-
 class Pickle:
-    Walk: type[Walk]
+    class Walk(Iterator[Any]):
+        def __next__(self) -> Any: ...
+        def opened(self) -> list[object]: ...
+
     alive: list[object]
     levels: int
     def __init__(

@@ -35,6 +35,8 @@ from hermpkg_build.pickles.pickled import GlobalReference
 
 PROTOCOLS = [3, 4, 5]
 
+pytestmark = pytest.mark.usefixtures("writer")
+
 
 def dump(obj: Any, protocol: int = 3, **options: Any) -> bytes:
     return pickle_canonically(obj, protocol=protocol, **options).data

@@ -1,4 +1,4 @@
-"""Batches of plain objects are written as the same objects are one by one."""
+"""Batches of plain objects, and the extension, write objects as they are written one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hermpkg_build.pickles import graph_writer, output
+from hermpkg_build.extension import Choice
+from hermpkg_build.pickles import canonical, graph_writer, output
 from hermpkg_build.pickles.canonical import pickle_canonically
 from hermpkg_build.pickles.graph_writer import GraphWriter
 from hermpkg_build.pickles.output import Output
@@ -22,6 +23,8 @@ from hermpkg_build.pickles.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.usefixtures("writer")
 
 
 class Plain:
@@ -43,6 +46,7 @@ class Pair(NamedTuple):
 @contextmanager
 def one_by_one() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(canonical, "choose", lambda: Choice(None, "in Python"))
         patch.setattr(graph_writer, "SMALLEST", 1 << 60)
         yield
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from hermpkg_build import extension
 from hermpkg_build.core.digest import Digest
 from hermpkg_build.disk.source_tree import SourceTree
 from hermpkg_build.errors import ActionError
-from hermpkg_build.source import known_facts, scanner
+from hermpkg_build.source import known_facts
 from hermpkg_build.source.known_facts import KnownFacts
 from hermpkg_build.source.source_facts import Source, facts_of_source
 
@@ -109,7 +110,7 @@ def test_bytecode_proves_a_source_valid_only_where_it_is_trusted(tmp_path: Path,
 
 @pytest.mark.parametrize("reader", ["C", "Python"])
 def test_helpers_are_started_where_there_is_enough_to_do(reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    choice = scanner.Choice(object() if reader == "C" else None, "")  # type: ignore[arg-type]
-    monkeypatch.setattr(scanner, "choose", lambda: choice)
+    choice = extension.Choice(object() if reader == "C" else None, "")  # type: ignore[arg-type]
+    monkeypatch.setattr(extension, "choose", lambda: choice)
     worth = [count for count in (299, 300, 799, 800) if known_facts._is_worth_processes(count)]
     assert worth == ([800] if reader == "C" else [300, 799, 800])

@@ -251,5 +251,5 @@ def test_work_grows_with_the_source_alone(at_work: types.ModuleType, piece: str)
 
 def test_the_types_say_what_there_is(at_work: types.ModuleType) -> None:
     stub = (REPOSITORY / "hermpkg_build/source/native/hermpkg_speed.pyi").read_text()
-    named = set(re.findall(r"^(?:def )?(\w+)(?:: |\()", stub, re.MULTILINE))
+    named = set(re.findall(r"^(?:def |class )?(\w+)[:(]", stub, re.MULTILINE))
     assert named == {name for name in vars(at_work) if not name.startswith("__")}
