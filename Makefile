@@ -74,7 +74,7 @@ else
 	@$(VENV_PYTHON) tests/fuzz/run.py $(or $(COUNT),10000) $(FIRST) $(TARGET)
 endif
 
-sanitize: $(VENV)/test.stamp ## Read COUNT mutants of sources with hermpkg-speed, built with the sanitizers of gcc
+sanitize: $(VENV)/test.stamp ## Read COUNT mutants of sources, and write objects, with hermpkg-speed, built with the sanitizers of gcc
 	@$(VENV_PYTHON) tests/native/sanitized.py $(or $(COUNT),100000)
 
 zoo: $(ZOO)/zoo.stamp ## Pack models of twelve libraries and load them where the libraries are not

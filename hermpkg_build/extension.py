@@ -21,6 +21,12 @@ class Choice(NamedTuple):
     told: str
 
 
+def library() -> str:
+    """Where the extension at work lies; "" where there is none."""
+    extension = choose().extension
+    return extension.__file__ or "" if extension else ""
+
+
 @cache
 def choose() -> Choice:
     """Choose for this process: that of this very version, unless ``$HERMPKG_SPEED`` says ``never``."""

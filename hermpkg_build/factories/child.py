@@ -13,6 +13,7 @@ from hermpkg_build.core.texts import signal_name
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
+from hermpkg_build.extension import VARIABLE
 from hermpkg_build.factories.processor import emulation_of
 
 _OUTPUT_LINES = 20
@@ -106,7 +107,8 @@ def environment(folder: Path, home: Path, conditions: FactoryConditions) -> dict
         "TMPDIR": str(folder / "tmp"),
         "TZ": conditions.time_zone,
     }
-    return {**library_paths(), **fixed, **conditions.environment}
+    ours = {name: value for name, value in os.environ.items() if name == VARIABLE}
+    return {**library_paths(), **ours, **fixed, **conditions.environment}
 
 
 def interpreter_words() -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from hermpkg_build.dataclass import replace
 from hermpkg_build.disk.library_paths import library_paths
+from hermpkg_build.extension import library
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.questions import is_kernels
 from hermpkg_build.factories.request import ObservedFiles
@@ -32,14 +33,16 @@ def with_libraries(
 
     A library that appears in a folder where the loader looks first would be loaded instead. Other files that
     are mapped are there too: native code reads large files so. Those in the folder `scratch` are the
-    factory's own, and so are those that it has `written`.
+    factory's own, and so are those that it has `written`. Our own extension changes nothing that is made.
     """
+    ours = library()
     own = os.path.join(scratch, ""), os.path.join(os.path.realpath(scratch), "")
     loaded = {path for path in loaded_libraries() if _is_input(path, places) and not path.startswith(own)}
+    loaded.discard(ours)
     named = {*loaded, *seen.read, *seen.code}
     mapped = {
         path
-        for path in mapped_files() - named - _real_paths((sys.executable, *written))
+        for path in mapped_files() - named - _real_paths((sys.executable, ours, *written))
         if _is_input(path, places) and not path.startswith(own) and not is_kernels(path)
     }
     if mapped:  # Of thousands of files it takes long to tell where links lead.

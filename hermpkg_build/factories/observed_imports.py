@@ -8,6 +8,7 @@ import sys
 
 from hermpkg_build.core.module_names import is_module_name, top_of
 from hermpkg_build.disk.normal_paths import absolute_path
+from hermpkg_build.extension import library
 from hermpkg_build.factories.loaded_modules import attribute_of
 from hermpkg_build.factories.places import Place, Places
 from hermpkg_build.factories.request import ObservedImport
@@ -71,14 +72,16 @@ def _observed(name: str, site: ImportSite, places: Places) -> ObservedImport:
 def files_of_start(finder: WorkspaceFinder, places: Places) -> list[str]:
     """What of the environment has run code since this process started, and was not imported later.
 
-    That are ``.pth`` files with code, and the modules that these and Python's own start imported.
+    That are ``.pth`` files with code, and the modules that these and Python's own start imported, but for our
+    own extension, which changes nothing that is made.
     """
+    ours = library()
     found = [
         path
         for name, module in sys.modules.copy().items()
         if name not in finder.sites
         for path in paths_of_module(module)
-        if places.place_of(path) is Place.ENVIRONMENT
+        if places.place_of(path) is Place.ENVIRONMENT and path != ours
     ]
     for folder in site.getsitepackages():
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():

@@ -24,6 +24,7 @@ from hermpkg_build.core.json_codec import to_json
 from hermpkg_build.dataclass import dataclass
 from hermpkg_build.disk.library_paths import library_paths
 from hermpkg_build.disk.processes import Children, lifeline
+from hermpkg_build.extension import VARIABLE
 from hermpkg_build.factories.child import ChildExit, environment, interpreter_words, last_lines
 from hermpkg_build.factories.early_fork import Fork, Forked, drop_early, take_early
 from hermpkg_build.factories.request import RESULT, ModelRequest, ObservedFiles
@@ -263,7 +264,8 @@ class _World:
     def key(self, private: int) -> str:
         """A name that no other world has; `private` is the only process that uses it, 0 for any."""
         words: list[Json] = [_VERSION, __version__, sys.executable, sys.version, private, list(self.roots)]
-        return fingerprint([*words, to_json(self.request), dict(self.variables), library_paths()]).hash[:24]
+        words += [to_json(self.request), dict(self.variables), library_paths(), os.environ.get(VARIABLE, "")]
+        return fingerprint(words).hash[:24]
 
 
 def _has_answer(connection: socket.socket, children: Children) -> bool:

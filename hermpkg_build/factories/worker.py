@@ -36,6 +36,7 @@ from hermpkg_build.disk.processes import end_with_parent
 from hermpkg_build.disk.replacing import NewFile
 from hermpkg_build.disk.standard_library import standard_library
 from hermpkg_build.errors import ActionError, HermpkgError
+from hermpkg_build.extension import VARIABLE, choose
 from hermpkg_build.factories.call import check_arguments, definition_of, find_factory, returns_nothing
 from hermpkg_build.factories.early_fork import REQUEST
 from hermpkg_build.factories.factory_exporter import FactoryExporter
@@ -275,6 +276,8 @@ def confine(
     request: ModelRequest, places: Places, observer: FileObserver, ahead: Preloaded | None = None
 ) -> WorkspaceFinder:
     """From now on, let this process import the modules that the request allows and no others."""
+    choose()  # Whether our extension is there is seen by us alone, and not by the factory.
+    os.environ.pop(VARIABLE, None)
     os.umask(request.conditions.umask)
     order_listings(request.conditions.listing)
     sys.argv = [request.factory]

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from hermpkg_build.core.import_facts import IMPORT_CONTEXTS, Import, ImportFacts, ImportForm
-from hermpkg_build.extension import choose
+from hermpkg_build.extension import choose, library
 from hermpkg_build.source.bindings import TELLING_NAMES
 from hermpkg_build.source.findings import PLACE_NAMES
 
@@ -26,8 +26,7 @@ _import: Final[Callable[[tuple[Any, ...]], Import]] = partial(tuple.__new__, Imp
 
 def folder() -> str:
     """Where the scanner at work lies, for a process that has no site-packages; "" where there is none."""
-    scanner = choose().extension
-    return os.path.dirname(scanner.__file__ or "") if scanner else ""
+    return os.path.dirname(library())
 
 
 def scanned_facts(source: bytes) -> ImportFacts | None:

@@ -1,4 +1,6 @@
-"""Has the scanner in C, built with a compiler's sanitizers, read mutants: ``sanitized.py COUNT [SOURCES]``.
+"""Has the extension, built with a compiler's sanitizers, read mutants: ``sanitized.py COUNT [CHECKOUT]``.
+
+Sources are scanned, and graphs of objects that are made of bytes are pickled.
 
 Nothing is compared: a read outside a buffer, or what the language leaves undefined, ends the process.
 """
@@ -13,10 +15,12 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hermpkg_build.version import __version__
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+_FOLDERS = ["hermpkg_build/source/native", "hermpkg_build/pickles/native"]
 _FLAGS = ["-O1", "-g", "-shared", "-fPIC", "-std=c99", "-Wall", "-Wextra", "-Wshadow", "-Werror"]
 _SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 
@@ -28,12 +32,12 @@ def main(words: list[str]) -> int:
         print("there is no C compiler", file=sys.stderr)
         return 69
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(words[1]) if words[1:] else REPOSITORY / "hermpkg_build/source/native"
-        files = sorted(map(str, sources.glob("*.c")))
-        include = f"-I{sysconfig.get_path('include')}"
+        sources = [Path(words[1] if words[1:] else REPOSITORY, part) for part in _FOLDERS]
+        files = sorted(str(path) for part in sources for path in part.glob("*.c"))
+        include = [f"-I{part}" for part in (sysconfig.get_path("include"), *sources)]
         version = f'-DHERMPKG_SPEED_VERSION="{__version__}"'
         target = str(Path(folder, "hermpkg_speed.abi3.so"))
-        command = [compiler, *_FLAGS, *_SANITIZERS, version, include, *files, "-o", target]
+        command = [compiler, *_FLAGS, *_SANITIZERS, version, *include, *files, "-o", target]
         if subprocess.run(command, check=False).returncode:
             print("the compiler has no sanitizers, or Python has no headers", file=sys.stderr)
             return 69
@@ -72,7 +76,35 @@ def read(count: int) -> None:
             found = hermpkg_speed.scan(source, words, (ImportForm.IMPORT, ImportForm.FROM), IMPORT_CONTEXTS)
             plain += found is not None
             hermpkg_speed.is_valid(source)
+    graphs = write(count // 20)
     print(f"{count} mutants read in two forms, {plain} times plain, and nothing was reported")
+    print(f"{graphs} graphs pickled")
+
+
+def write(count: int) -> int:
+    """Pickle graphs, also with objects among them that change what is open while they are pickled."""
+    from mutation.plain_graphs import graph_of, outcome
+
+    for number in range(count):
+        chosen = random.Random(number)
+        graph = graph_of(chosen.randbytes(chosen.choice((10, 60, 300))))
+        outcome(graph, 3 + number % 3)
+        outcome([graph, *(_Clearing(graph) for _ in range(2)), graph], 3 + number % 3)
+    return count
+
+
+class _Clearing:
+    """It takes things away while it is pickled."""
+
+    def __init__(self, graph: list[Any]) -> None:
+        self.graph = graph
+
+    def __reduce__(self) -> Any:
+        for obj in self.graph:
+            if type(obj) in (list, dict):
+                obj.clear()
+        self.graph.clear()
+        return list, ()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The scanner in C reads mutants under sanitizers, and what reads too far is noticed."""
+"""The extension in C reads and writes under sanitizers, and what reads too far or too late is noticed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 RUN = Path(__file__).with_name("sanitized.py")
-SOURCES = RUN.parents[2] / "hermpkg_build/source/native"
+SOURCES = ["hermpkg_build/source/native", "hermpkg_build/pickles/native"]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -29,12 +29,24 @@ def test_mutants_are_read_within_bounds():
 
 
 def test_a_string_that_is_read_beyond_the_end_is_noticed(tmp_path):
-    shutil.copytree(SOURCES, tmp_path / "c")
-    file = tmp_path / "c/lines.c"
-    text = file.read_text()
     guard = "if (*place == '\\n' || !*place) return ODD;"
-    assert text.count(guard) == 1
-    file.write_text(text.replace(guard, "if (*place == '\\n') return ODD;"))
-    completed = run("0", str(tmp_path / "c"))
+    change(tmp_path, "hermpkg_build/source/native/lines.c", guard, "if (*place == '\\n') return ODD;")
+    completed = run("0", str(tmp_path))
     assert completed.returncode not in (0, 69)
     assert "heap-buffer-overflow" in completed.stderr
+
+
+def test_an_object_that_is_used_after_its_end_is_noticed(tmp_path):
+    change(tmp_path, "hermpkg_build/pickles/native/walk.c", "    Py_XINCREF(part);\n", "")
+    completed = run("200", str(tmp_path))
+    assert completed.returncode not in (0, 69)
+    assert "heap-use-after-free" in completed.stderr
+
+
+def change(folder: Path, file: str, before: str, after: str) -> None:
+    """Copy the sources to a folder, with one change."""
+    for part in SOURCES:
+        shutil.copytree(RUN.parents[2] / part, folder / part)
+    text = (folder / file).read_text()
+    assert text.count(before) == 1
+    (folder / file).write_text(text.replace(before, after))

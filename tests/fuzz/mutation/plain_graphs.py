@@ -122,8 +122,8 @@ def _tuple_in_itself(reader: _Reader, count: int) -> Any:
 def _many(reader: _Reader, count: int) -> Any:
     """As many as a batch needs: alike, and the same."""
     parts = reader.several(3)
-    more = [[number, f"{number}"] for number in range(count * 7)]
-    return [*more, *(parts * (count * 7))] if count % 2 else dict(enumerate(parts * count * 7))
+    more = [[number, f"{number}"] for number in range(count * 20)]
+    return [*more, *more[::-1], *(parts * count)] if count % 2 else dict(enumerate(parts * count * 7))
 
 
 _MAKERS: list[Callable[[_Reader, int], Any]] = [
@@ -148,9 +148,12 @@ _MAKERS: list[Callable[[_Reader, int], Any]] = [
 
 
 def _is_hashable(obj: Any) -> bool:
+    """Whether it can be a key; tuples that double from level to level would take forever."""
+    if type(obj) is tuple and any(type(part) is tuple for part in obj):
+        return False
     try:
         hash(obj)
-    except (TypeError, RecursionError):
+    except TypeError:
         return False
     return True
 
