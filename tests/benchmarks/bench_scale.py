@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,8 +69,9 @@ def _measure(shape: str, write: Callable[[Path, int], None], modules: int) -> di
         # Goals of seconds and mebibytes are those of the largest size.
         limits = dict(part.split("=") for part in most.split()) if modules >= SIZES[-1] else {}
         told = [f"{goal} x"] if goal else []
-        told += [f"{limit} {unit}" for unit, limit in limits.items()]
+        told += [f"{limit} {unit.replace('clock', 's by the clock')}" for unit, limit in limits.items()]
         missed = bool(goal) and ratio > goal
+        missed |= "clock" in limits and taken.wall > float(limits["clock"])
         missed |= "s" in limits and taken.cpu > float(limits["s"])
         missed |= "MiB" in limits and taken.peak > float(limits["MiB"])
         shown = f"{ratio:7.2f}x" if over is not None else ""
@@ -84,13 +86,16 @@ def _measure(shape: str, write: Callable[[Path, int], None], modules: int) -> di
         write(root, folders)
         print(f"\n{folders} packages over {modules:,} modules, {shape} closures")
         print(f"{'':34}{'wall s':>9}{'CPU s':>9}{'MiB':>7}{'ratio':>8}  goal")
+        alone = _build(root, Path(folder, "another cache"), "//...", "--jobs", "1")
+        shutil.rmtree(root / "hermpkg-out")
         cold = _build(root, cache, "//...")
         peer = _zipped(root)
         row("zipfile writes the same records", peer)
         if shape == "deep":
             row("cold", cold, over=peer, goal=2.0, most="MiB=400")
         else:
-            row("cold", cold, most="s=25 MiB=400")
+            row("cold", cold, most="clock=25 MiB=400")
+        row("cold, in one process", alone)
         row("facts of all modules, of the cache", _facts(root, cache), most="s=1.0 MiB=300")
         time.sleep(2.1)  # So that signatures can be trusted.
         _build(root, cache, "//...")
@@ -122,8 +127,8 @@ def _edit(path: Path, more: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
 
 
-def _build(root: Path, cache: Path, pattern: str) -> Taken:
-    words = [sys.executable, "-m", "hermpkg_build", "--cache-dir", str(cache), "-q", "build", pattern]
+def _build(root: Path, cache: Path, *words: str) -> Taken:
+    words = (sys.executable, "-m", "hermpkg_build", "--cache-dir", str(cache), "-q", "build", *words)
     return _run(words, root)
 
 
