@@ -87,7 +87,7 @@ class CachedFacts(Relayed):
             for digest, data in read.items():
                 if data is not None:
                     self._keep(digest, data)
-            self._tell([(module.path, module.name) for module in modules])
+            self._tell(modules)
             return [self._facts[digest] for digest in digests]
 
     def unknown_of(self, modules: Sequence[ModuleSource]) -> dict[Digest, Source]:
@@ -105,8 +105,7 @@ class CachedFacts(Relayed):
         digests = [self._tree.digest_for_targets(module.path) for module in modules]
         self._note_found_out([digest.hash for digest in encoded])
         self._facts.put(encoded)
-        told = [module for module, digest in zip(modules, digests, strict=True) if digest in encoded]
-        self._tell([(module.path, module.name) for module in told])
+        self._tell([module for module, digest in zip(modules, digests, strict=True) if digest in encoded])
 
     def _learn_known(self, modules: Sequence[ModuleSource], digests: Sequence[Digest]) -> None:
         """Learn the facts that the cache or the packs know."""
@@ -146,21 +145,21 @@ class CachedFacts(Relayed):
             for name in outdated:
                 self._packs.add(name, self._facts.encoded(self._packed[name]))
 
-    def _tell(self, sources: Sequence[tuple[str, str]]) -> None:
-        """Tell of sources, by their paths and the names of their modules, those that were not told of.
+    def _tell(self, modules: Sequence[ModuleSource]) -> None:
+        """Tell of modules, each once, whether their sources were analysed for this build.
 
-        Which these are knows only the process that tells: targets before this one can be built elsewhere.
+        Which were told of knows only the process that tells: targets before this one can be built elsewhere.
         """
-        if self.relay is not None:
-            self.tell_of(sources)
-        elif new := [source for source in sources if source[0] not in self._told]:
-            self.tell_of(new)
+        if self.relay is None:
+            modules = [module for module in modules if module.path not in self._told]
+        if modules:
+            self.tell_of([module.path for module in modules], [module.name for module in modules])
 
     @relayed
-    def tell_of(self, sources: Sequence[tuple[str, str]]) -> None:
-        """Tell of each of `sources` once whether it was analysed for this build."""
+    def tell_of(self, paths: Sequence[str], names: Sequence[str]) -> None:
+        """Tell of sources, by their paths and the names of their modules."""
         with self._telling:
-            new = {path: name for path, name in sources if path not in self._told}
+            new = {path: name for path, name in zip(paths, names, strict=True) if path not in self._told}
             self._told.update(new)
         for path, name in new.items():
             if self._tree.digest_for_targets(path).hash in self._found_out:

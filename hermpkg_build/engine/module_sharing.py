@@ -29,6 +29,7 @@ class ModuleSharing:
         self._lock = threading.Lock()
         self._imports: SharedImports | None
         self._largest = 0
+        self._most = _MOST_FOLLOWED
         self.read: ReadSources = ReadSources()
         self.release()
 
@@ -43,6 +44,10 @@ class ModuleSharing:
         self.texts: dict[str, tuple[ModuleNode, str, str]] = {}
         """The names and the texts of modules as inputs of actions, with the nodes that they are of."""
 
+    def divide(self, processes: int) -> None:
+        """Know of less, as other processes build targets meanwhile."""
+        self._most = _MOST_FOLLOWED // processes
+
     def finish(self, modules: int) -> None:
         """Know that an artifact of so many modules is made; let go of modules where very many are known.
 
@@ -51,7 +56,7 @@ class ModuleSharing:
         """
         with self._lock:
             self._largest = max(self._largest, modules)
-            most = max(_MOST_FOLLOWED, _ARTIFACTS * self._largest)
+            most = max(self._most, _ARTIFACTS * self._largest)
             if self._imports is not None and self._imports.count() > most:
                 self._imports = self._imports.renewed()
                 self._let_go()

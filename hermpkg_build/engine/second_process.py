@@ -145,7 +145,9 @@ def further_processes(build: Build, labels: Sequence[Label]) -> Iterator[Sequenc
     started: list[SecondProcess] = []
     try:
         with suppress(OSError):
-            started.extend(SecondProcess(build, labels) for _ in range(_processes_for(build, labels)))
+            count = _processes_for(build, labels)
+            build.context.sharing.divide(count + 1)
+            started.extend(SecondProcess(build, labels) for _ in range(count))
         yield started
     finally:
         for process in started:

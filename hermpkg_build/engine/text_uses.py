@@ -40,12 +40,14 @@ class TextUses(Relayed):
         self._lock = threading.Lock()
 
     @relayed
-    def note_packed(self, label: str, records: Sequence[tuple[str, str]]) -> None:
-        """Note the files, by absolute path, that are records of the artifact `label`, by name."""
+    def note_packed(self, label: str, paths: Sequence[str], records: Sequence[str]) -> None:
+        """Note the files, by absolute path, that are records of the artifact `label`, each by its name."""
         with self._lock:
             known = self._records.setdefault
-            self._read.update(path for path, record in records if known(path, record) != record)
-            self._packed[label] = [path for path, _ in records]
+            self._read.update(
+                path for path, record in zip(paths, records, strict=True) if known(path, record) != record
+            )
+            self._packed[label] = paths
 
     @relayed
     def note_listed(self, label: str, paths: Sequence[str]) -> None:

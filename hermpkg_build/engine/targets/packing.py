@@ -71,7 +71,7 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     artifact = ArtifactFile(build=build, target=target, request=request, path=path)
     action = _assemble_action(build.context, target, request)
     ran = build.actions.run(action, artifact.assemble, reuse=artifact.recall)
-    build.context.texts.note_packed(str(target.label), [*_packed_texts(request)])
+    build.context.texts.note_packed(str(target.label), *_packed_texts(request))
     build.context.sharing.finish(len(request.graph.nodes))
     if request.environment is not None and not recording_for(build.context, target).lock:
         note_unproven(build, target, request.environment)
@@ -79,11 +79,14 @@ def _built(build: Build, target: ModelPackage, request: ArtifactRequest) -> Buil
     return Built.of(target, ran.value, ran, path=build.context.shown(path))
 
 
-def _packed_texts(request: ArtifactRequest) -> Iterator[tuple[str, str]]:
-    """Give the files of the workspace that are packed modules, by absolute path, with their records."""
-    for node in packed_modules(request.graph):
-        if node.origin is Origin.WORKSPACE and node.name not in request.sources:
-            yield node.path, record_name(node)
+def _packed_texts(request: ArtifactRequest) -> tuple[list[str], list[str]]:
+    """Return the files of the workspace that are packed modules, by absolute path, and their records."""
+    nodes = [
+        node
+        for node in packed_modules(request.graph)
+        if node.origin is Origin.WORKSPACE and node.name not in request.sources
+    ]
+    return [node.path for node in nodes], [record_name(node) for node in nodes]
 
 
 def _assemble_action(context: TargetContext, target: ModelPackage, request: ArtifactRequest) -> Action:

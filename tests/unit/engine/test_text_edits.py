@@ -403,8 +403,8 @@ def test_tables_follow_their_files_to_other_numbers() -> None:
 
 def test_of_targets_that_were_not_built_the_table_before_tells() -> None:
     uses = TextUses()
-    uses.note_packed("//b", [("/w/c.py", "c.py"), ("/w/new.py", "new.py"), ("/w/read.py", "read.py")])
-    uses.note_packed("//d", [("/w/twice.py", "other.py")])
+    uses.note_packed("//b", ["/w/c.py", "/w/new.py", "/w/read.py"], ["c.py", "new.py", "read.py"])
+    uses.note_packed("//d", ["/w/twice.py"], ["other.py"])
     c, twice = 0, 1
     before = TextTable(
         {c: "c.py", twice: "twice.py"}, {"//a": array("I", [c, twice]), "//gone": array("I", [c])}, {}
@@ -428,11 +428,10 @@ def test_of_files_that_a_snapshot_lacks_there_is_no_table() -> None:
 def test_a_file_that_is_two_records_is_not_only_a_text() -> None:
     files = files_of("/w/c.py", "/w/e.py", "/w/f.py")
     uses = TextUses()
-    uses.note_packed(
-        "//a", [("/w/c.py", "c.py"), ("/w/c.py", "d.py"), ("/w/e.py", "e.py"), ("/w/f.py", "f.py")]
-    )
+    paths = ["/w/c.py", "/w/c.py", "/w/e.py", "/w/f.py"]
+    uses.note_packed("//a", paths, ["c.py", "d.py", "e.py", "f.py"])
     assert table_of(uses, {"//a"}, files).records == {1: "e.py", 2: "f.py"}
-    uses.note_packed("//b", [("/w/e.py", "other/e.py")])
+    uses.note_packed("//b", ["/w/e.py"], ["other/e.py"])
     assert table_of(uses, {"//a", "//b"}, files).records == {2: "f.py"}
 
 
