@@ -74,7 +74,7 @@ def variables(folder: Path) -> dict[str, str]:
     """With folders for temporary files and notes of its own."""
     (folder / "tmp").mkdir(exist_ok=True)
     own = {"PYTHONPATH": str(REPOSITORY), "RUN": str(folder / "run"), "TMPDIR": str(folder / "tmp")}
-    return {**os.environ, **own}
+    return {**{name: os.environ[name] for name in os.environ if name != "OMP_NUM_THREADS"}, **own}
 
 
 def run(folder: Path, *words: str, tests: str = TESTS) -> tuple[int, str, dict[str, str]]:
@@ -186,6 +186,25 @@ def test_no_more_tests_are_begun_after_so_many_failures(tmp_path, words) -> None
     assert code == pytest.ExitCode.TESTS_FAILED
     assert len(results) == int(words[-1] if words[1:] else 1)
     assert "stopping after" in printed
+
+
+WITH_TORCH = """
+import os
+import torch
+
+LARGE = torch.arange(1 << 20)
+
+def test_large():
+    assert torch.equal(LARGE + 1, torch.arange(1, (1 << 20) + 1))
+    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+    assert "OMP_NUM_THREADS" not in os.environ
+"""
+
+
+def test_torch_computes_in_threads_after_it_has_computed_where_tests_are_collected(tmp_path) -> None:
+    pytest.importorskip("torch")
+    _, printed, results = run(tmp_path, "--forks", "1", tests=WITH_TORCH)
+    assert results == {"test_large": "[]"}, printed
 
 
 THREADED = """

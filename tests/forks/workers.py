@@ -13,7 +13,7 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -27,12 +27,22 @@ import pytest
 from tests.forks.processes import start_servers
 
 _FAILED = 3
+_THREADS = "OMP_NUM_THREADS"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Have ``--forks``."""
     told = "run tests in so many processes, forked from the one that collects them"
     parser.addoption("--forks", type=int, default=0, metavar="COUNT", help=told)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Have libraries that compute in several threads start none while tests are collected: no fork has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        if session.config.option.forks:
+            patch.setenv(_THREADS, "1")
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -243,6 +253,9 @@ def _settle(config: pytest.Config, name: str, folder: Path) -> None:
     # As processes of pytest-xdist call themselves, which plugins know.
     os.environ["PYTEST_XDIST_WORKER"] = name
     config.workerinput = {"workerid": name}  # type: ignore[attr-defined]
+    torch: Any = sys.modules.get("torch")
+    if torch:
+        torch.set_num_threads(int(os.environ.get(_THREADS) or len(os.sched_getaffinity(0))))
     plugins = config.pluginmanager
     plugins.unregister(name="terminalreporter")
     config.option.basetemp = str(folder / name)

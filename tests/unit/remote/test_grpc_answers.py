@@ -19,7 +19,7 @@ grpc = pytest.importorskip("grpc")
 from hermpkg_build.remote.grpc import methods  # noqa: E402 - not without the library
 from hermpkg_build.remote.grpc.execution import Command, Executor  # noqa: E402
 from hermpkg_build.remote.grpc.transport import GrpcTransport  # noqa: E402
-from hermpkg_build.remote.reapi import messages  # noqa: E402
+from hermpkg_build.remote.reapi import merkle, messages  # noqa: E402
 from hermpkg_build.remote.reapi.encoding import message_digest  # noqa: E402
 from hermpkg_build.remote.reapi.merkle import files_of_tree, input_root  # noqa: E402
 
@@ -89,13 +89,15 @@ def test_an_outcome_that_is_no_message_is_a_failure_of_the_server(settings, tmp_
     executor.close()
 
 
-def test_a_tree_of_few_bytes_that_stands_for_very_many_files_is_refused() -> None:
+def test_a_tree_of_few_bytes_that_stands_for_very_many_files_is_refused(monkeypatch) -> None:
+    assert merkle._MOST_FILES <= 1_000_000, "so many take some hundred mebibytes"
+    monkeypatch.setattr(merkle, "_MOST_FILES", 20_000)
     digest = message_digest(Digest.of(b""))
     crowd = messages.Directory(
         files=[messages.FileNode(name=f"f{number}", digest=digest) for number in range(1_000)]
     )
     shared = message_digest(Digest.of(crowd.SerializeToString(deterministic=True)))
-    folders = [messages.DirectoryNode(name=f"d{number}", digest=shared) for number in range(5_000)]
+    folders = [messages.DirectoryNode(name=f"d{number}", digest=shared) for number in range(100)]
     tree = messages.Tree(root=messages.Directory(directories=folders), children=[crowd])
     with pytest.raises(ValueError, match="too many files"):
         files_of_tree(tree.SerializeToString())
