@@ -39,7 +39,7 @@ def begins_badly():
 def test_many(number, shared, request, tmp_path):
     assert not any(tmp_path.iterdir())
     with open(os.environ["RUN"], "a") as run:
-        run.write(f"{os.getpid()} {number} {shared}\\n")
+        run.write(f"{os.getpid()} {os.environ.get('PYTEST_XDIST_WORKER')} {number} {shared}\\n")
     time.sleep(0.01)
     assert number != 7, "seven"
 
@@ -74,7 +74,8 @@ def variables(folder: Path) -> dict[str, str]:
     """With folders for temporary files and notes of its own."""
     (folder / "tmp").mkdir(exist_ok=True)
     own = {"PYTHONPATH": str(REPOSITORY), "RUN": str(folder / "run"), "TMPDIR": str(folder / "tmp")}
-    return {**{name: os.environ[name] for name in os.environ if name != "OMP_NUM_THREADS"}, **own}
+    unset = ("OMP_NUM_THREADS", "PYTEST_XDIST_WORKER")
+    return {**{name: os.environ[name] for name in os.environ if name not in unset}, **own}
 
 
 def run(folder: Path, *words: str, tests: str = TESTS) -> tuple[int, str, dict[str, str]]:
@@ -108,17 +109,17 @@ def test_the_results_are_those_of_one_process(tmp_path) -> None:
         counts = re.findall(r"\d+ (?:failed|passed|skipped|xfailed|warnings?|errors?)\b", printed)
         warned = sorted(re.findall(r"\w+Warning: [a-z].*", printed))
         outcomes.append((code, counts, warned, results))
-        lines = [line.split(" ", 2) for line in (tmp_path / "run").read_text().splitlines()]
-        assert sorted(int(number) for _, number, _ in lines) == list(range(20))
-        processes = {process for process, _, _ in lines}
-        assert len(processes) == (3 if words else 1)
-        for each in processes:
-            folders = {folder for process, _, folder in lines if process == each}
-            assert len(folders) == 1, "a fixture of a module is made once in a process"
-        assert len({folder for _, _, folder in lines}) == len(processes)
+        lines = [line.split(" ", 3) for line in (tmp_path / "run").read_text().splitlines()]
+        assert sorted(int(number) for _, _, number, _ in lines) == list(range(20))
+        processes = {(process, name) for process, name, _, _ in lines}
+        # On a busy machine one may have done all before another has begun.
+        assert {name for _, name in processes} <= ({"gw0", "gw1", "gw2"} if words else {"None"})
+        places = {(process, folder) for process, _, _, folder in lines}
+        assert len(places) == len(processes), "a fixture of a module is made once in a process"
+        assert len({folder for _, folder in places}) == len(processes)
     assert outcomes[0] == outcomes[1]
     assert outcomes[0][0] == pytest.ExitCode.TESTS_FAILED
-    assert len(outcomes[0][3]) == 27
+    assert len(outcomes[0][3]) == 26
 
 
 BAD_END = """

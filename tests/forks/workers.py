@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Have libraries that compute in several threads start none while tests are collected: no fork has them."""
+    """Have libraries that compute in threads start none while tests are collected: no fork has them."""
     with pytest.MonkeyPatch.context() as patch:
         if session.config.option.forks:
             patch.setenv(_THREADS, "1")
