@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from hermpkg_build.core.spelling import did_you_mean
 from hermpkg_build.disk.git_submodules import step_for_submodule
 from hermpkg_build.errors import LabelError, WorkspaceError
 from hermpkg_build.loading.folder_walk import LinkedFoldersError, folders_below
-from hermpkg_build.loading.glob import GlobCall, glob_files
+from hermpkg_build.loading.glob import GlobCall, GlobError, glob_files
 from hermpkg_build.loading.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,13 +62,19 @@ class Packages:
         """Return the files of a package that a call of `glob` matches. Raises as `glob_files` does."""
         prefix = f"{package}/" if package else ""
         self._globbed.add((package, call))
-        return glob_files(
-            self.directory(package),
-            call,
-            self._tree,
-            lambda folder: self.is_boundary(prefix + folder),
-            proceed,
-        )
+        try:
+            return glob_files(
+                self.directory(package),
+                call,
+                self._tree,
+                lambda folder: self.is_boundary(prefix + folder),
+                proceed,
+            )
+        except GlobError as error:
+            folders = itertools.takewhile(lambda part: "*" not in part, (error.pattern or "*").split("/"))
+            if lacking := step_for_submodule(self._root, prefix + "/".join(folders)):
+                raise GlobError(error.pattern, error.reason, lacking) from None
+            raise
 
     def globbed(self) -> list[tuple[str, GlobCall]]:
         """List the calls of `glob` so far, each with its package."""

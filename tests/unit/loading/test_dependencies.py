@@ -49,7 +49,22 @@ def test_only_packages_that_are_needed_are_read(files: WorkspaceFiles) -> None:
     assert len(files.closure("//p:lib")) == 2
 
 
-FETCH = "sub is a submodule of git that is not fetched:\n    git submodule update --init sub"
+FETCH = "{0} is a submodule of git that is not fetched:\n    git submodule update --init {0}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "step"),
+    [
+        ("sub/*.py", FETCH.format("p/sub")),
+        ("sub/deep/**/x.py", FETCH.format("p/sub")),
+        ("subs/*.py", "correct the pattern, or pass allow_empty = True"),
+    ],
+)
+def test_a_glob_in_a_submodule_that_is_not_fetched(files: WorkspaceFiles, pattern: str, step: str) -> None:
+    files.write(".gitmodules", '[submodule "sub"]\n\tpath = p/sub\n')
+    files.build("p", f'python_modules(name = "l", srcs = glob(["{pattern}"]))\n')
+    (error,) = files.closure_errors("//p:l")
+    assert (error.summary, error.next_step) == (f"the pattern {pattern!r} matches no file", step)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +74,7 @@ FETCH = "sub is a submodule of git that is not fetched:\n    git submodule updat
         ("//q:nowhere", 46, "no such target: //q:nowhere", "it declares: lib, net"),
         ("//qq:lib", 46, "no such package: //qq", "did you mean '//q:lib'?"),
         ("//q/deep:lib", 46, "no such package: //q/deep", ""),
-        ("//sub/deep:lib", 46, "no such package: //sub/deep", FETCH),
+        ("//sub/deep:lib", 46, "no such package: //sub/deep", FETCH.format("sub")),
         (
             "//q:deeper/x.py",
             46,
