@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from functools import cached_property
 from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
@@ -21,6 +22,7 @@ from hermpkg_build.pickles.global_names import find_global
 from hermpkg_build.runtime.mangling import is_mangled
 
 _STATIC_FINDERS = (BuiltinImporter, FrozenImporter, PathFinder)
+_OWN_PLACE = re.compile(rb"\bmodules\s*\[\s*__name__\s*\]\s*=[^=]")
 
 
 class InterpreterProvider:
@@ -78,7 +80,18 @@ class InterpreterProvider:
             same_file = file is not None and _same_file(static.path, file)
             if same_file or (file is None and static.kind in (ModuleKind.NAMESPACE, ModuleKind.EXTENSION)):
                 return self._readable(static)
+            if file is None and self._puts_in_its_place(static, module):
+                return self._readable(static)
         return self._placed(describe_module(name, module))
+
+    def _puts_in_its_place(self, static: ModuleSource, module: object) -> bool:
+        """Whether the module in a file has put `module` in its place: ``sys.modules[__name__] = Lazy()``."""
+        if static.kind not in (ModuleKind.SOURCE, ModuleKind.PACKAGE):
+            return False
+        if type(module).__module__ == static.name:
+            return True
+        data = self._readable(static).data
+        return _OWN_PLACE.search(self.finder.tree.read(static.path) if data is None else data) is not None
 
     def _found_by_finders(self, name: str) -> ModuleSource | None:
         """The module by finders that are not part of Python, or by the path of a loaded parent."""

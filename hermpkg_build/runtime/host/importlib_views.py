@@ -145,7 +145,7 @@ def run_in_package(
         **vars(host),
         "__import__": space.builtins["__import__"],
         "importlib": space.views.view_of(importlib),
-        "sys": ModuleView(sys, sys_overrides(space, sys), space.views),
+        "sys": ModuleView.of(sys, sys_overrides(space, sys), space.views),
     }
     copies: dict[str, Callable[..., Any]] = {}
     for name in names:

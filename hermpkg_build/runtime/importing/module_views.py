@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
-from types import ModuleType
+from types import ModuleType, new_class
 from typing import Any
 
 Overrides = Mapping[str, Any]
@@ -36,7 +36,35 @@ _USES = {
 }
 
 
-class ModuleView(ModuleType):
+class _TypeOfViews(type):
+    """The type of `ModuleView`, which stands for that of modules where code gets at it, as by ``type(sys)``.
+
+    Classes that it is a base of have that of modules instead. Views are made by `ModuleView.of` alone.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        if not any(isinstance(base, _TypeOfViews) for base in bases):
+            return super().__new__(cls, name, bases, namespace, **options)
+        others = tuple(ModuleType if isinstance(base, _TypeOfViews) else base for base in bases)
+        return new_class(name, others, options, lambda made: made.update(namespace))
+
+    def __call__(cls, *arguments: Any, **options: Any) -> ModuleType:
+        return ModuleType(*arguments, **options)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, ModuleType)
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        return issubclass(subclass, ModuleType)
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is ModuleType
+
+    def __hash__(cls) -> int:
+        return hash(ModuleType)
+
+
+class ModuleView(ModuleType, metaclass=_TypeOfViews):
     """A host module with some attributes replaced; all others are read from the host when asked for.
 
     Its ``__dict__`` also holds a copy of the host's, for tools that look there, except modules that have
@@ -45,14 +73,18 @@ class ModuleView(ModuleType):
     what belongs to the package.
     """
 
-    def __init__(self, host: ModuleType, overrides: Overrides, views: HostViews) -> None:
-        super().__init__(host.__name__)
-        namespace = object.__getattribute__(self, "__dict__")
+    @classmethod
+    def of(cls, host: ModuleType, overrides: Overrides, views: HostViews) -> ModuleView:
+        """Make a view of `host`."""
+        view = ModuleType.__new__(cls)
+        ModuleType.__init__(view, host.__name__)
+        namespace = object.__getattribute__(view, "__dict__")
         # A copy, because another thread may import a submodule of the host's meanwhile.
         names = dict(vars(host))
         namespace.update({name: value for name, value in names.items() if not views.can_view(value)})
         namespace.update(overrides)
         namespace["__view__"] = (host, overrides, views, {})
+        return view
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("__dict__", "__class__"):
@@ -109,7 +141,7 @@ class HostViews:
             return module
         view = self._views.get(name)
         if view is None:
-            made = ModuleView(module, self._overrides[name](module), self)
+            made = ModuleView.of(module, self._overrides[name](module), self)
             # Two threads that make one get the same, because a view keeps what is assigned to it.
             view = self._views.setdefault(name, made)
         return view

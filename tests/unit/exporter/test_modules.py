@@ -667,6 +667,35 @@ def test_modules_that_packed_code_makes_while_it_runs_are_made_again(project):
     assert importer.import_module("maker.put") is not sys.modules["maker.put"]
 
 
+REPLACES_ITSELF = {
+    "an instance of its class": "class Conf:\n    scale = 3\n\nsys.modules[__name__] = Conf()\n",
+    "an instance of another": "sys.modules[__name__] = types.SimpleNamespace(scale=3)\n",
+    "a bare module": "sys.modules[__name__] = m = types.ModuleType(__name__)\nm.scale = 3\n",
+    "a module of its class": "class C(types.ModuleType):\n    scale = 3\n\nsys.modules[__name__] = C('c')\n",
+}
+
+
+@pytest.mark.parametrize("text", REPLACES_ITSELF.values(), ids=REPLACES_ITSELF)
+def test_a_module_that_puts_another_object_in_its_place_is_packed(project, text):
+    project.module("conf.__init__")
+    project.module("conf.inner", f"import sys\nimport types\n\n{text}")
+    project.module(
+        "own", "from conf import inner\nimport conf.inner as again\nvalue = inner.scale + again.scale\n"
+    )
+    importlib.import_module("own")
+    importer = project.load(interns("conf.**", "own", save=["own"]))
+    assert importer.import_module("own").value == 6
+
+
+def test_a_fake_in_the_place_of_a_module_is_not_taken_for_it(project, monkeypatch):
+    project.module("conf.__init__")
+    project.module("conf.inner", "scale = 3\n")
+    project.module("own", "from conf import inner\n")
+    monkeypatch.setitem(sys.modules, "conf.inner", types.SimpleNamespace(scale=4))
+    records = project.records(interns("conf.**", "own", save=["own"]))
+    assert "conf/inner.py" not in records
+
+
 def test_a_module_that_nobody_packed_makes_cannot_be_packed(project, monkeypatch):
     monkeypatch.setitem(sys.modules, "from_nowhere", types.ModuleType("from_nowhere"))
     project.module("own", "import from_nowhere\n")

@@ -749,3 +749,56 @@ def test_a_pickle_in_the_state_of_an_object_is_of_the_package_too(load) -> None:
     assert importer.load_pickle("m", "m.pkl") is lib.Inner
     again = pickle.dumps(HoldsPickle(lib.pickle.loads, pickle.dumps([1])))
     assert pickle.loads(again) == lib.pickle.loads(again) == [1]
+
+
+def test_the_type_of_a_view_stands_for_that_of_modules(load) -> None:
+    importer = load(
+        {
+            "lib/__init__.py": "",
+            "lib/plain.py": "value = 1\n",
+            "lib/settings.py": """
+                import importlib
+                import sys
+
+                class Settings(type(sys)):
+                    @property
+                    def scale(self):
+                        return super().__getattribute__("value") * 3
+
+                class Tagged(type(importlib)):
+                    def __init_subclass__(cls, tag, **options):
+                        super().__init_subclass__(**options)
+                        cls.tag = tag
+
+                class Sub(Tagged, tag="t"):
+                    pass
+
+                value = 2
+                made = type(sys)("made", "its text")
+                sys.modules[__name__].__class__ = Settings
+            """,
+            "lib/asks.py": """
+                import json
+                import sys
+                from lib import plain, settings
+                modules = type(sys)
+                tried = sys, json, plain, settings, settings.made, sys.modules, 3
+                are = [isinstance(each, modules) for each in tried]
+                equal = type(json) == modules, modules == type(plain), modules == int
+                found = {type(json): "one"}[modules]
+                below = issubclass(settings.Settings, modules), issubclass(int, modules)
+            """,
+        },
+        EXTERNS,
+    )
+    settings = importer.import_module("lib.settings")
+    assert settings.scale == 6
+    assert settings.Settings.__mro__[1:] == (types.ModuleType, object)
+    assert settings.Sub("x").tag == "t"
+    assert type(settings.made) is types.ModuleType
+    assert (settings.made.__name__, settings.made.__doc__) == ("made", "its text")
+    asks = importer.import_module("lib.asks")
+    assert asks.are == [True, True, True, True, True, False, False]
+    assert asks.equal == (True, True, False)
+    assert asks.found == "one"
+    assert asks.below == (True, False)
