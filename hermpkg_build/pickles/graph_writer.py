@@ -149,7 +149,8 @@ class GraphWriter:
 
     def _fill_list(self, items: list[Any]) -> Walk:
         if len(items) == 1:
-            return self._fill(items, pickle.APPEND)
+            # To write it may add others, which are not appended.
+            return self._fill((items[0],), pickle.APPEND)
         self._out.append(pickle.MARK)
         return self._fill_many(len(items), items, pickle.APPENDS)
 

@@ -135,7 +135,9 @@ static PyObject *next_part(Walk *walk) {
     PyObject *part = top->value;
     top->value = NULL;
     if (part) return part;
-    if (top->kind == IN_LIST && top->at < PyList_Size(top->object)) part = PyList_GetItem(top->object, top->at++);
+    /* What is written may add others to the list, but one is not closed as several are. */
+    if (top->kind == IN_LIST && top->at < PyList_Size(top->object) && (top->size != 1 || !top->at))
+        part = PyList_GetItem(top->object, top->at++);
     else if (top->kind == IN_TUPLE && top->at < top->size) part = PyTuple_GetItem(top->object, top->at++);
     else if (top->kind == IN_DICT) {
         if (PyDict_Size(top->object) != top->size) {

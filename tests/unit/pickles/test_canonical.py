@@ -836,3 +836,30 @@ def test_no_collection_is_needed_to_free_what_was_used() -> None:
         with paused_collection:
             pickle_canonically(graph)
             assert gc.collect() == 0
+
+
+class Acting:
+    """Pickled as a word; it does something meanwhile."""
+
+    def __init__(self, act: Any) -> None:
+        self._act = act
+
+    def __reduce__(self) -> Any:
+        self._act()
+        return str, ("word",)
+
+
+@pytest.mark.parametrize("around", [lambda each: each, lambda each: [each], lambda each: {"a": [each, each]}])
+@pytest.mark.parametrize(
+    ("before", "act", "after"),
+    [
+        ([], lambda one: one.append(2), ["word"]),
+        ([], lambda one: one.clear(), ["word"]),
+        ([1], lambda one: one.append(2), [1, "word", 2]),
+        ([1], lambda one: one.clear(), [1, "word"]),
+    ],
+)
+def test_a_list_that_changes_while_it_is_written_can_be_read(around, before, act, after) -> None:
+    changing = [*before]
+    changing.append(Acting(lambda: act(changing)))
+    assert pickle.loads(pickle_canonically(around(changing)).data) == around(after)
