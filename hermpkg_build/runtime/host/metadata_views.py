@@ -83,7 +83,7 @@ def metadata_overrides(space: ModuleSpace, host: Any) -> Overrides:
             name = options.get("name")
             yield from [found for own, found in packed.items() if name is None or normalised(name) == own]
         for found in host.distributions(**options):
-            if _name_of(found) not in packed:
+            if not packed or _name_of(found) not in packed:
                 yield found
 
     def packages_distributions() -> Mapping[str, list[str]]:

@@ -504,6 +504,13 @@ def test_entry_points_of_packed_distributions_lead_to_packed_modules(load) -> No
     assert not list(importlib.metadata.entry_points(group="plugins"))
 
 
+def test_where_no_distribution_is_packed_those_of_the_host_are_not_compared(load, monkeypatch) -> None:
+    monkeypatch.setattr("hermpkg_build.runtime.host.metadata_views._name_of", None)
+    source = "from importlib import metadata\nnames = [each.name for each in metadata.distributions()]\n"
+    names = load({**LIB, "main.py": source}, ["importlib"]).import_module("main").names
+    assert names == [each.name for each in importlib.metadata.distributions()]
+
+
 def test_sources_loaded_by_their_path_are_modules_of_the_package(load) -> None:
     importer = load(
         {
