@@ -8,17 +8,25 @@ as an attribute of a class does, and behaves as it where it is taken out of a na
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 _OF_OBJECTS = ("__str__", "__reduce__", "__reduce_ex__", "__dir__")
 _OWN = ("__new__", "__getattribute__", "__doc__")
 
 
+def _class_of_numbers(_: object) -> type[int]:
+    LineOfClass.was_taken_for_number = True
+    return int
+
+
 class LineOfClass:
     """A number that calls `note` before it is told. Where only its type is asked for, nothing is told."""
 
     __slots__ = ("_told",)
-    __class__: Any = property(lambda _: int)
+    __class__: Any = property(_class_of_numbers)
+    was_taken_for_number = False
+    """Whether the class of one was asked for in this process."""
 
     def __init__(self, line: int, note: Callable[[], None]) -> None:
         def told() -> int:
@@ -43,6 +51,21 @@ def _as_number(name: str) -> Callable[..., Any]:
         return getattr(told[0], name)(*told[1:])
 
     return method
+
+
+def may_be_refused(error: BaseException | None) -> bool:
+    """Whether an exception stems from one by which code may have refused a `LineOfClass`.
+
+    Such an error names its type, or comes after code has asked for its class, or is one of `marshal`.
+    """
+    while error is not None:
+        if LineOfClass.was_taken_for_number and isinstance(error, TypeError | ValueError):
+            return True
+        with suppress(Exception):
+            if any(each in str(error) for each in (LineOfClass.__name__, "unmarshallable object")):
+                return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 for _name in (*vars(int), *_OF_OBJECTS):

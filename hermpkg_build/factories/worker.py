@@ -43,6 +43,7 @@ from hermpkg_build.factories.factory_exporter import FactoryExporter
 from hermpkg_build.factories.failures import error_to_json
 from hermpkg_build.factories.hidden_modules import HiddenModules
 from hermpkg_build.factories.late_collection import collecting_late
+from hermpkg_build.factories.line_of_class import may_be_refused
 from hermpkg_build.factories.listings import order_listings
 from hermpkg_build.factories.loaded_libraries import with_libraries
 from hermpkg_build.factories.native_reads import NativeReads
@@ -146,7 +147,7 @@ def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] =
     except BaseException as error:  # noqa: BLE001 - whatever a factory raises is its author's to see
         if ahead is not None:
             go_cold(f"the factory failed: {type(error).__name__}: {error}")
-        if observer.looks.hides_lines and _refuses_a_value(error):
+        if observer.looks.hides_lines and may_be_refused(error):
             os._exit(EXIT_PLAIN)
         missed = [path for path in observer.missed(work) if os.path.exists(join_root(path))]
         result = {**_failure(request, error, places, missed), "missed": list(missed)}
@@ -210,13 +211,6 @@ def _full_disk(error: BaseException | None) -> int:
             return error.errno
         error = error.__cause__ or error.__context__
     return 0
-
-
-def _refuses_a_value(error: BaseException | None) -> bool:
-    """Whether an exception stems from one of those by which code refuses a value, as of another type."""
-    while error is not None and not isinstance(error, TypeError | ValueError):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _flush() -> None:

@@ -181,6 +181,11 @@ REFUSED = {
         "    except TypeError as error: raise RuntimeError('no number') from error"
     ),
     "native": "import ctypes; return ctypes.c_int(vars(A)['__firstlineno__']).value",
+    "of_another_type": (
+        "line = vars(A)['__firstlineno__']\n"
+        "    if type(line) is int: return line\n"
+        "    raise RuntimeError(f'no way to take a {type(line).__name__}')"
+    ),
 }
 
 
@@ -197,10 +202,14 @@ def test_what_refuses_the_line_of_a_class_gets_a_plain_number(models: ModelWorks
         "marshal": 1,
         "told_otherwise": "1",
         "native": 1,
+        "of_another_type": 1,
     }
 
 
-def test_a_factory_that_refuses_a_value_anyway_is_told_of(models: ModelWorkspace) -> None:
-    models.write("net.py", f"{CLASSES}def make(): return B().f(1, 2)\n")
+def test_a_factory_that_fails_otherwise_is_told_of_and_not_run_again(models: ModelWorkspace) -> None:
+    runs = models.root / "runs"
+    count = f"open({str(runs)!r}, 'a').write('x')"
+    models.write("net.py", f"{CLASSES}def make():\n    {count}\n    return B().f(1, 2)\n")
     with pytest.raises(FactoryError, match=r"f\(\) takes 2 positional arguments but 3 were given"):
         models.make("net:make")
+    assert runs.read_text() == "x"
