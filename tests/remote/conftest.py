@@ -28,7 +28,7 @@ _GONE_S = 60.0
 
 # Systems give none of these to whoever asks for any port: nobody gets one between its choice and its use, nor
 # while a server that has it is away. Test processes have their own.
-_PORTS = range(20_000, 32_000)[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16 :: 16]
+_PORTS = range(20_000, 32_000)
 
 
 class Casd:
@@ -137,8 +137,9 @@ class Listener:
     """What servers on this machine need: a port, and patience until one listens there."""
 
     def free_port(self) -> int:
+        ports = _PORTS[int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 16 :: 16]
         while True:
-            port = random.SystemRandom().choice(_PORTS)
+            port = random.SystemRandom().choice(ports)
             with socket.socket() as probe, suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 return port
