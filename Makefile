@@ -11,8 +11,9 @@ VENV := .venv
 VENV_PYTHON := $(VENV)/bin/python
 INSTALL := $(VENV_PYTHON) -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 # Two processors are kept busy by four processes: tests wait for servers and sleepers too. Each begins with a quarter
-# of its own, so that what a module sets up is set up once, and takes from the others when it is done.
-PYTEST_FLAGS ?= -n 4 --dist worksteal
+# of its own, so that what a module sets up is set up once, and takes from the others when it is done. Where processes
+# with libraries can be forked, one collects the tests for all.
+PYTEST_FLAGS ?= $(if $(filter Linux,$(shell uname)),--forks 4,-n 4 --dist worksteal)
 
 # An environment of its own: none of the libraries is to be had where everything else is tested.
 ZOO := .venv-zoo

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import compileall
 import gc
-import importlib.util
 import multiprocessing.util
 import os
 import shutil
@@ -14,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+def pytest_collection() -> Generator[None, object, object]:
     """Keep what modules of tests are compiled to, whatever the environment says: each process reads all.
 
     No garbage is collected meanwhile: what is made stays.
@@ -67,35 +65,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         patch.setattr(sys, "dont_write_bytecode", False)
         gc.disable()
         try:
-            _compile_share(session.config)
             return (yield)
         finally:
             gc.enable()
-
-
-def _compile_share(config: pytest.Config) -> None:
-    """Compile this process's part of the modules of tests first: all processes would each compile all."""
-    worker = getattr(config, "workerinput", None)
-    if worker is None:
-        return
-
-    def end(*_: object) -> None:
-        raise ImportError
-
-    given = [config.invocation_params.dir / argument.partition("::")[0] for argument in config.args]
-    files = sorted(file for folder in given if folder.is_dir() for file in folder.rglob("test_*.py"))
-    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
-        for finder in sys.meta_path:
-            spec = finder.find_spec(file.stem, [str(file.parent)])
-            if spec and spec.loader:
-                break
-        else:
-            continue
-        module = importlib.util.module_from_spec(spec)
-        # Each begins with an import: it is compiled and kept, not run. What is wrong its collection tells.
-        module.__dict__["__builtins__"] = {"__import__": end}
-        with suppress(Exception):
-            spec.loader.exec_module(module)
 
 
 def pytest_collection_finish() -> None:
