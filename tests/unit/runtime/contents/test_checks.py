@@ -130,7 +130,9 @@ def test_a_record_of_another_size_is_not_read_to_be_told(load, monkeypatch: pyte
     files = {**with_manifest(FILES), "res/a.txt": bytes(1 << 17)}
     read: list[str] = []
     pieces = ArchiveReader.pieces
-    monkeypatch.setattr(ArchiveReader, "pieces", lambda self, name: read.append(name) or pieces(self, name))
+    monkeypatch.setattr(
+        ArchiveReader, "pieces", lambda self, name, *buffer: read.append(name) or pieces(self, name, *buffer)
+    )
     with pytest.warns(ArtifactModifiedWarning, match=r"res/a.txt was changed"):
         load(files, verify="all")
     assert sorted(read) == sorted(FILES.keys() - {"res/a.txt"})
