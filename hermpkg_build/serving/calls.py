@@ -39,17 +39,25 @@ class CallFuture(Future[Any]):
     """The future of a call, which can be cancelled until a worker makes it.
 
     `revoke` takes the call back from where it waits, perhaps in a worker's process, if nobody has begun it.
+    It holds the call, and so the arguments, which are let go of with the answer.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.revoke: Callable[[], object] | None = None
+        self.add_done_callback(_let_go)
 
     def cancel(self) -> bool:
         """Cancel the call; False where it is being made, or was."""
-        if self.revoke is not None and not self.done():
-            self.revoke()
+        revoke = self.revoke
+        if revoke is not None and not self.done():
+            revoke()
         return super().cancel()
+
+
+def _let_go(future: Future[Any]) -> None:
+    assert isinstance(future, CallFuture)
+    future.revoke = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

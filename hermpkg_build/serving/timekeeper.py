@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import heapq
+import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
 
 from hermpkg_build.core.closing import Closing
 from hermpkg_build.serving.calls import Call
 
 
 class Timekeeper(Closing):
-    """Calls `expired` with each call that has no answer at its deadline."""
+    """Calls `expired` with each call that has no answer at its deadline, and holds none that has one."""
 
     def __init__(self, expired: Callable[[Call], None]) -> None:
         self._expired = expired
-        self._calls: list[tuple[float, int, Call]] = []
+        self._calls: dict[int, Call] = {}
+        self._next = -math.inf
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -28,9 +32,10 @@ class Timekeeper(Closing):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="hermpkg-timekeeper", daemon=True)
                 self._thread.start()
-            heapq.heappush(self._calls, (call.deadline, call.order, call))
-            if self._calls[0][2] is call:
+            self._calls[call.order] = call
+            if call.deadline < self._next:
                 self._changed.notify()
+        call.future.add_done_callback(partial(self._let_go, call.order))
 
     def close(self) -> None:
         """Watch no more."""
@@ -40,25 +45,27 @@ class Timekeeper(Closing):
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
+    def _let_go(self, order: int, _: Future[Any]) -> None:
+        with self._changed:
+            self._calls.pop(order, None)
+
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._closed:
-                    return
-                self._drop_answered()
-                left = self._calls[0][0] - time.monotonic() if self._calls else None
-                if left is None or left > 0:
-                    self._changed.wait(left)
-                    continue
-                call = heapq.heappop(self._calls)[2]
+        while call := self._next_expired():
             self._expired(call)
 
-    def _drop_answered(self) -> None:
-        """Let go of the calls that have an answer, with what they hold."""
-        while self._calls and self._calls[0][2].future.done():
-            heapq.heappop(self._calls)
-        if len(self._calls) > 64 and sum(call.future.done() for _, _, call in self._calls) * 2 > len(
-            self._calls
-        ):
-            self._calls = [entry for entry in self._calls if not entry[2].future.done()]
-            heapq.heapify(self._calls)
+    def _next_expired(self) -> Call | None:
+        """Wait for a deadline; the call that it is of, or None at the end."""
+        with self._changed:
+            while not self._closed:
+                first = min(self._calls.values(), key=_deadline, default=None)
+                self._next = math.inf if first is None else _deadline(first)
+                left = self._next - time.monotonic()
+                if first is not None and left <= 0:
+                    return self._calls.pop(first.order)
+                self._changed.wait(None if first is None else left)
+            return None
+
+
+def _deadline(call: Call) -> float:
+    assert call.deadline is not None
+    return call.deadline
