@@ -269,9 +269,11 @@ class _Scan:
         begins = bytes(data[:1]) == b"\x80" and contents.end > 2
         if not (counts or named or (begins and contents.uses)):
             return False
+        if not named and contents.uses and contents.names_nothing and _goes_on(data, contents):
+            self._nested(contents, name, depth, around)
+            return False
         self._pickles += 1
-        findings = list(judged(contents.uses, name, around))
-        for finding in findings:
+        for finding in judged(contents.uses, name, around):
             self._add(finding)
         self._packed.update(use.module for use in contents.uses if use.module in around.packed)
         self._nested(contents, name, depth, around)
@@ -386,6 +388,12 @@ def _lines_that_run(data: memoryview) -> bytes:
 
 def _itself(view: memoryview) -> memoryview:
     return view
+
+
+def _goes_on(data: memoryview, contents: PickleContents) -> bool:
+    """Whether a pickle is broken, or has data behind it, as a few numbers of a tensor by chance."""
+    rest = data[contents.end :]
+    return bool(contents.problem) or (kind_of(rest) is FileKind.OTHER and not is_zero(rest))
 
 
 def _ends_as_zip(data: memoryview, *, whole: bool) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from hermpkg_build.pickles.reading.nodes import EXTENSION
 from hermpkg_build.scanning.findings import Finding, Kind, Level
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.indirect_names import reaches_others
@@ -72,7 +73,7 @@ def verdict_on(module: str, name: str, around: Surroundings) -> Verdict | None:
     """Judge a name in a pickle; None for a harmless one."""
     if module == COMPUTED:
         return Verdict(Level.DANGEROUS, Capability.COMPUTED, "")
-    if module == "copyreg" and name.startswith("extension "):
+    if module == "copyreg" and name.startswith(EXTENSION):
         return Verdict(Level.DANGEROUS, Capability.COMPUTED, "an extension code, which the process decides")
     if not _INSIDES.isdisjoint(name.split(".")):
         return Verdict(Level.DANGEROUS, Capability.INTERNALS, str(Capability.INTERNALS))

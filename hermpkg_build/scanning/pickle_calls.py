@@ -11,7 +11,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from hermpkg_build.dataclass import dataclass
-from hermpkg_build.pickles.reading.nodes import COMPUTED, Node, NodeKind, Reading, Step, read_stream
+from hermpkg_build.pickles.reading.nodes import (
+    COMPUTED,
+    EXTENSION,
+    Node,
+    NodeKind,
+    Reading,
+    Step,
+    read_stream,
+)
 from hermpkg_build.pickles.reading.paths import Path, children, key_text, root_path
 from hermpkg_build.scanning.harmless import is_harmless
 from hermpkg_build.scanning.joblib_arrays import names_wrapper, read_with_arrays
@@ -116,6 +124,13 @@ class PickleContents:
     def globals(self) -> frozenset[tuple[str, str]]:
         """The (module, name) pairs that are imported."""
         return frozenset((use.module, use.name) for use in self.uses if use.deed is Deed.IMPORTS)
+
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it gives no name: all that it uses stands there as a number or an identifier."""
+        return all(
+            use.is_computed or use.deed is Deed.ASKS or use.name.startswith(EXTENSION) for use in self.uses
+        )
 
     @property
     def runs(self) -> bool:

@@ -15,6 +15,9 @@ from hermpkg_build.pickles.reading.opcode_stream import CutOffError, PickleSourc
 COMPUTED = "<computed>"
 """Stands for the name of a GLOBAL that only shows when the pickle is loaded."""
 
+EXTENSION = "extension "
+"""Begins the name, in ``copyreg``, of a GLOBAL that a number stands for, which the process may know."""
+
 
 class NodeKind(str, enum.Enum):
     """The kinds of objects in a pickle."""
@@ -335,7 +338,7 @@ def _stack_global(reader: _Reader, opcode: str, _: object, offset: int) -> None:
 
 
 def _extension(reader: _Reader, opcode: str, argument: object, offset: int) -> None:
-    node = reader.push(NodeKind.GLOBAL, opcode, offset, ("copyreg", f"extension {argument}"))
+    node = reader.push(NodeKind.GLOBAL, opcode, offset, ("copyreg", f"{EXTENSION}{argument}"))
     reader.did(node, opcode, offset)
 
 

@@ -262,3 +262,33 @@ def test_bytes_behind_a_pickle_that_is_named_so_are_told(rest: bytes) -> None:
     findings = scan(pickle.dumps([1]) + rest, "model.pkl")
     assert Kind.HIDDEN in {finding.kind for finding in findings.findings}
     assert scan(pickle.dumps([1]) + bytes(20), "model.pkl").is_clean
+
+
+BY_CHANCE = {
+    "an extension": b"\x80\x04\x82\x2e.",
+    "an extension that gets a state": b"\x80\x04\x82\x2e)b.",
+    "a call of an extension": b"\x80\x04\x82\x2e)R.",
+    "a call of an object by an identifier": b"\x80\x04)Q)R.",
+}
+
+
+@pytest.mark.parametrize("name", BY_CHANCE)
+@pytest.mark.parametrize("behind", [b"\xff" + bytes(range(1, 50)), b""], ids=["more numbers", "nothing"])
+def test_numbers_that_are_like_a_pickle_without_a_name_are_none_where_they_go_on(
+    name: str, behind: bytes
+) -> None:
+    numbers = BY_CHANCE[name]
+    found = scan(artifact(_dot_data__0_dot_storage=numbers + behind))
+    broken = scan(artifact(_dot_data__0_dot_storage=numbers[:-1] + b"\xff" + behind))
+    assert broken.at_least(Level.UNKNOWN) == ()
+    assert (found.at_least(Level.UNKNOWN) == ()) == bool(behind)
+    assert scan(numbers + behind, "model.pkl").at_least(Level.UNKNOWN)
+
+
+def test_what_gives_a_name_is_told_of_whatever_is_behind_it() -> None:
+    for numbers in (b"\x80\x04\x82\x2e0cos\nsystem\n\xff", b"\x80\x04)Q0cos\nsystem\n.\xff\x01"):
+        found = scan(artifact(_dot_data__0_dot_storage=numbers))
+        assert found.worst is Level.DANGEROUS
+    inner = b"cos\nsystem\n(S'x'\ntR."
+    nested = b"\x80\x04\x82\x2e0C" + bytes([len(inner)]) + inner + b".\xff\xff"
+    assert scan(artifact(_dot_data__0_dot_storage=nested)).worst is Level.DANGEROUS
