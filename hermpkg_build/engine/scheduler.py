@@ -89,6 +89,8 @@ class Scheduler(Generic[K, V]):
         self._keep_going = keep_going
         self._cells: dict[K, _Cell[V]] = {}
         self._queue: deque[K] = deque()
+        self._last: deque[K] = deque()
+        """What follows on the queue, since no helper can compute it."""
         self._lock = threading.Condition()
         self._stopping = False
         self._at_work: set[str] = set()
@@ -176,11 +178,11 @@ class Scheduler(Generic[K, V]):
     def _work_until(self, finished: Callable[[], bool]) -> None:
         while True:
             with self._lock:
-                while not self._queue and not finished():
+                while not (queue := self._queue or self._last) and not finished():
                     self._lock.wait(timeout=0.2)
-                if self._stopping or (not self._queue and finished()):
+                if self._stopping or not queue:
                     return
-                key = self._queue.popleft()
+                key = queue.popleft()
             self._compute_if_free(key)
 
     def _help(self, helper: Helper[K, V]) -> None:
@@ -207,17 +209,16 @@ class Scheduler(Generic[K, V]):
         Keys that only turned out to be needed are computed by those that need them.
         """
         with self._lock:
-            waiting = [key for key in self._queue if key in self._wanted and not self._cells[key].started]
-            free = [key for key in waiting if helper.can(key)]
-            share = min(-(-len(free) // (2 * _AHEAD * (self._helped + 1))), _MOST_SENT)
-            if self._stopping or not free:
-                return []
-            keys = free[-share:]
-            for key in keys:
-                self._cells[key].started = True
-            taken = frozenset(keys)
-            self._queue = deque([key for key in self._queue if key not in taken])
-            return keys
+            share = min(-(-len(self._queue) // (2 * _AHEAD * (self._helped + 1))), _MOST_SENT)
+            keys: list[K] = []
+            while self._queue and len(keys) < share and not self._stopping:
+                key = self._queue.pop()
+                if key not in self._wanted or not helper.can(key):
+                    self._last.appendleft(key)
+                elif not self._cells[key].started:
+                    self._cells[key].started = True
+                    keys.append(key)
+            return keys[::-1]
 
     def _hold(self, keys: Sequence[K], values: Mapping[K, Callable[[], V]]) -> None:
         """Hold keys that a helper was sent until it is their turn, or somebody needs them."""

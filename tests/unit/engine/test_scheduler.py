@@ -195,3 +195,16 @@ def test_a_helper_is_asked_for_nothing_that_only_turns_out_to_be_needed() -> Non
     helper.can = can  # type: ignore[method-assign]
     Scheduler(2, compute).run(range(100), [helper])
     assert asked <= {*range(100)}
+
+
+@pytest.mark.parametrize("count", [1000, 4000])
+def test_whether_a_helper_can_is_asked_about_as_often_as_there_are_keys(count: int) -> None:
+    helper, asked = Other(), list[int]()
+
+    def can(key: int) -> bool:
+        asked.append(key)
+        return key % 2 == 0
+
+    helper.can = can  # type: ignore[method-assign]
+    Scheduler(2, lambda key, _: str(key)).run(range(count), [helper])
+    assert len(asked) <= 2 * count
