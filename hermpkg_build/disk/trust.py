@@ -17,7 +17,7 @@ VARIABLE = "HERMPKG_TRUST"
 POLICY_SUFFIX = ".toml"
 """How names of policies end; all others are folders."""
 
-_POLICIES = "hermpkg_build.trust.environment"
+_POLICIES = "hermpkg_build.trust.policy_file"
 
 
 def is_trusted(path: str) -> bool:

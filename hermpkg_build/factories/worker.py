@@ -150,15 +150,15 @@ def run(folder: Path, ahead: Preloaded | None = None, wait: Callable[[], None] =
         if observer.looks.hides_lines and may_be_refused(error):
             os._exit(EXIT_PLAIN)
         missed = [path for path in observer.missed(work) if os.path.exists(join_root(path))]
-        result = {**_failure(request, error, places, missed), "missed": list(missed)}
+        result = {"missed": list(missed)}
+        # The failure can depend on these files, or their absence; not on those that a next step is found in.
+        with suppress(Exception):
+            files = with_libraries(
+                observer.files(finder, places, str(folder)), places, str(folder), observer.written()
+            )
+            result["observed_files"] = to_json(files)
+        result |= _failure(request, error, places, missed)
     if os.getpid() == process:
-        if "error" in result:
-            # The failure can depend on these files, or on their absence.
-            with suppress(Exception):
-                files = observer.files(finder, places, str(folder))
-                result["observed_files"] = to_json(
-                    with_libraries(files, places, str(folder), observer.written())
-                )
         _flush()
         _leave(result, folder)
 

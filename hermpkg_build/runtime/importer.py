@@ -42,9 +42,8 @@ from hermpkg_build.runtime.importer_protocol import Importer
 from hermpkg_build.runtime.importing.finder import open_space
 from hermpkg_build.runtime.importing.imports import import_module, import_statement
 from hermpkg_build.runtime.importing.package_loader import PackageLoader, resource_reader
-from hermpkg_build.runtime.importing.reopening import reopen
 from hermpkg_build.runtime.importing.roles import ModuleTree
-from hermpkg_build.runtime.importing.space import ModuleSpace
+from hermpkg_build.runtime.importing.space import ModuleSpace, reopen
 from hermpkg_build.runtime.importing.sys_modules import PackageModules
 from hermpkg_build.runtime.mangling import demangle, resource_record
 

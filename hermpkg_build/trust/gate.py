@@ -20,10 +20,9 @@ from hermpkg_build.core.module_names import top_of
 from hermpkg_build.errors import LocalEnvironmentError
 from hermpkg_build.printable import pasteable
 from hermpkg_build.trust.decision import Subject, policy_name, refusals_by, refusals_of
-from hermpkg_build.trust.environment import process_policies
 from hermpkg_build.trust.errors import Refusal, RefusalKind, TrustError
 from hermpkg_build.trust.policy import TrustPolicy, TrustRule
-from hermpkg_build.trust.policy_file import read_policy
+from hermpkg_build.trust.policy_file import process_policies, read_policy
 
 if TYPE_CHECKING:
     from hermpkg_build.archive.reader import ArchiveReader

@@ -12,21 +12,25 @@ import builtins
 import functools
 import importlib.util
 import os
+import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, MethodType, ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hermpkg_build.errors import ArchiveError
 from hermpkg_build.runtime.contents.archives import Archive, content_number
 from hermpkg_build.runtime.contents.code_cache import CodeCache
-from hermpkg_build.runtime.contents.location import ArtifactLocation
+from hermpkg_build.runtime.contents.location import ArtifactLocation, file_state
 from hermpkg_build.runtime.contents.real_files import RealFiles
 from hermpkg_build.runtime.importing.host_tables import Overloads
 from hermpkg_build.runtime.importing.module_views import HostViews, Overrides
 from hermpkg_build.runtime.importing.roles import ModuleRole, ModuleTree
-from hermpkg_build.runtime.mangling import new_prefix
+from hermpkg_build.runtime.mangling import mangle_prefix, new_prefix
+
+if TYPE_CHECKING:
+    from hermpkg_build.runtime.contents.location import FileState
 
 IMPORTER_MODULE = "torch_package_importer"
 """The name that packaged code imports to get its importer."""
@@ -159,3 +163,30 @@ class ModuleSpace:
         self.imported_externs[name] = module
         self._prepare(module)
         return module
+
+
+_reopened: dict[str, Any] = {}
+"""The importers that objects from other processes needed here, by the prefix that they have there."""
+_reopening = threading.Lock()
+
+
+def reopen(name: str, state: FileState, open_again: Callable[[str, FileState], Any]) -> None:
+    """Open the artifact of `name`, a packaged module in another process, unless it is open.
+
+    `open_again` makes an importer for a prefix. Raises ImportError where the file is gone or has changed.
+    """
+    prefix = mangle_prefix(name)
+    with _reopening:
+        if prefix not in OPEN_SPACES:
+            _check_same(state)
+            _reopened[prefix] = open_again(prefix, state)
+
+
+def _check_same(state: FileState) -> None:
+    path, _, _, files, trust, checks_reads = state
+    try:
+        is_same = file_state(path, files, trust, checks_reads) == state
+    except OSError as error:
+        raise ImportError(f"the artifact {path} cannot be opened here: {error.strerror}") from error
+    if not is_same:
+        raise ImportError(f"the artifact {path} was changed since the object was pickled")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hermpkg_build.trust import environment
+from hermpkg_build.trust import policy_file
 
 Content = str | bytes
 
@@ -49,5 +49,5 @@ def policy(tmp_path: Path) -> Callable[..., Path]:
 def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The policies of a process hold as long as it lives; each test is to be one."""
     monkeypatch.delenv("HERMPKG_TRUST", raising=False)
-    monkeypatch.setattr(environment, "_policies", {})
-    monkeypatch.setattr(environment, "_texts", set())
+    monkeypatch.setattr(policy_file, "_policies", {})
+    monkeypatch.setattr(policy_file, "_texts", set())
