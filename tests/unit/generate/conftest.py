@@ -10,7 +10,8 @@ import pytest
 class Site:
     """Distributions as pip leaves them, and modules that no distribution has."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
         self.installed = root / "site-packages"
         self.own = root / "own"
         for folder in (self.installed, self.own):
@@ -23,9 +24,7 @@ class Site:
         module = name.replace("-", "_")
         info = f"{module}-{version}.dist-info"
         for path, text in files.items():
-            file = self.installed / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(textwrap.dedent(text))
+            self._write(self.installed, path, text)
         metadata = [f"Name: {name}", f"Version: {version}"]
         metadata += [f"Requires-Dist: {each}" for each in requires]
         metadata += [f"Classifier: {each}" for each in classifiers]
@@ -37,14 +36,19 @@ class Site:
 
     def module(self, path, source=""):
         """Write a module of one's own."""
-        file = self.own / path
+        self._write(self.own, path, source)
+
+    def _write(self, folder, path, text):
+        # What another test of this process has imported by that name is none of this one's.
+        self._patch.delitem(sys.modules, path.partition("/")[0].partition(".")[0], raising=False)
+        file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(textwrap.dedent(source))
+        file.write_text(textwrap.dedent(text))
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    made = Site(tmp_path)
+    made = Site(tmp_path, monkeypatch)
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(made.installed))
     monkeypatch.syspath_prepend(str(made.own))
