@@ -34,7 +34,7 @@ _NOT_LIBRARIES = frozenset({"torch", "numpy", *sys.stdlib_module_names})
 """These are large, and import by names through importlib and pickle alone, save for a few modules."""
 _OF_STDLIB = frozenset({"importlib.util", "logging.config", "unittest.loader"})
 
-_seen: dict[str, int] = {}
+_seen: dict[str, object] = {}
 """The top-level modules whose code is prepared, by name: a module of that name may be loaded anew."""
 
 
@@ -43,12 +43,12 @@ def prepare(module: ModuleType) -> None:
     top = top_of(module.__name__)
     if module.__name__ in _OF_STDLIB:
         _prepare_module(module)
-    identity = id(sys.modules.get(top))
-    if _seen.get(top) == identity:
+    loaded = sys.modules.get(top)
+    if _seen.get(top, _seen) is loaded:
         return
     if not _seen:
         _prepare_importlib()
-    _seen[top] = identity
+    _seen[top] = loaded
     if "pickle" in sys.modules:
         _prepare_pickle(sys.modules["pickle"], sys.modules.get("_pickle"))
     if top not in _NOT_LIBRARIES:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import pickle
 import subprocess
 import sys
 import textwrap
+import types
 
 import pytest
 
@@ -228,3 +230,16 @@ def test_packaged_code_may_use_this_library_itself(load) -> None:
         lib = load(files, ["hermpkg_build"]).import_module("lib")
         assert lookups.sys is sys
         assert lib.PackageImporter is PackageImporter
+
+
+def test_a_library_that_is_loaded_anew_is_prepared_wherever_it_lies_in_memory() -> None:
+    try:
+        for _ in range(50):
+            sys.modules["again"] = types.ModuleType("again")
+            exec("def find(name): return __import__(name)", vars(sys.modules["again"]))
+            lookups.prepare(sys.modules["again"])
+            assert "__import__" in vars(sys.modules["again"])
+            del sys.modules["again"]
+            gc.collect()
+    finally:
+        sys.modules.pop("again", None)
